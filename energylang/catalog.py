@@ -1,0 +1,172 @@
+"""The catalog: the one place where a method is declared. No JAX here.
+
+The checker, `energylang methods`, `--help`, completion and the documentation read these specs; the drivers build a
+method through its `factory` and never mention one by name. Other packages add specs through the entry-point group
+`energylang.methods` (each entry point is a `Method`, or a sequence of them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from typing import Any, Literal
+
+Value = bool | int | float | str
+Verb = Literal["sample", "evidence", "train", "test", "optimize"]
+VERBS: tuple[Verb, ...] = ("sample", "evidence", "train", "test", "optimize")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a method or of a run.
+
+    `minimum` and `maximum` are inclusive unless `open` (then both are exclusive). `choices` are bare names.
+    `default` None means that the method or the driver decides, as `doc` says.
+    """
+
+    name: str
+    type: Literal["real", "int", "bool", "choice", "string"]
+    default: Value | None
+    doc: str
+    minimum: float | None = None
+    maximum: float | None = None
+    open: bool = False
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A spec.
+
+    protocol: which protocol of `energylang.model` the factory's result implements; "choice" is `auto`.
+    moves: which variables it can move. needs: capabilities a target must have, see `NEEDS`.
+    factory: "module:attribute", called with the options (and, for `combines`, a tuple of inner methods first).
+    lanes: chains compiled together, by platform ("cpu" and "accelerator").
+    tests: the file that holds its invariance and mixing tests, with rejected twins (relative to the repository).
+    """
+
+    name: str
+    protocol: Literal["kernel", "path", "objective", "choice"]
+    tasks: tuple[Verb, ...]
+    moves: Literal["continuous", "discrete", "any"]
+    summary: str
+    source: str
+    factory: str
+    tests: str
+    options: tuple[Option, ...] = ()
+    needs: tuple[str, ...] = ()
+    combines: bool = False
+    lanes: Mapping[str, int] = field(default_factory=lambda: {"cpu": 1, "accelerator": 256})
+
+
+NEEDS: dict[str, str] = {
+    "finite": "only discrete variables, with few enough configurations to list",
+    "normalised": "an energy that is normalised (every variable the target of one `~`)",
+    "params": "at least one `param` or `net` to learn",
+    "blocks": "at least two inner methods",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MethodCall:
+    """A method with its options as written: `nuts(target_acceptance = 0.9)`.
+
+    `inner` holds the methods a combining method was given, each with the variable it is bound to (None: all it can
+    move that no other took).
+    """
+
+    name: str
+    options: tuple[tuple[str, Value], ...] = ()
+    inner: tuple[tuple[str | None, MethodCall], ...] = ()
+
+    def __str__(self) -> str:
+        parts = [f"{variable} = {call}" if variable else str(call) for variable, call in self.inner]
+        parts += [f"{name} = {str(value).lower() if isinstance(value, bool) else value}" for name, value in self.options]
+        return f"{self.name}({', '.join(parts)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What the checker knows of an energy before data: enough to say whether a method fits."""
+
+    continuous: bool
+    discrete: bool
+    normalised: bool
+    params: bool
+    variables: tuple[str, ...] = ()
+
+
+BUILT_IN: tuple[Method, ...] = ()
+
+
+RUN_OPTIONS: dict[Verb, tuple[Option, ...]] = {
+    "sample": (
+        Option("draws", "int", 1000, "draws kept per chain", minimum=1),
+        Option("warmup", "int", 1000, "warm-up steps per chain; the method adapts in these only", minimum=0),
+        Option("chains", "int", 4, "independent chains", minimum=1),
+        Option("seed", "int", 0, "root of every random key", minimum=0, maximum=2**63 - 1),
+    ),
+    "evidence": (
+        Option("draws", "int", 4096, "weighted draws (particles)", minimum=2),
+        Option("seed", "int", 0, "root of every random key", minimum=0, maximum=2**63 - 1),
+    ),
+    "train": (
+        Option("steps", "int", 1000, "optimiser steps", minimum=1),
+        Option("batch", "int", None, "rows of a minibatch; all rows where not given", minimum=1),
+        Option("learning_rate", "real", 1e-2, "step size of the Adam optimiser", minimum=0.0, open=True),
+        Option("seed", "int", 0, "root of every random key", minimum=0, maximum=2**63 - 1),
+    ),
+    "test": (),
+    "optimize": (),
+}
+
+
+@cache
+def methods() -> dict[str, Method]:
+    """Every spec by name: the built-in ones and those that other packages add."""
+    from importlib.metadata import entry_points
+
+    table = {spec.name: spec for spec in BUILT_IN}
+    for point in entry_points(group="energylang.methods"):
+        loaded = point.load()
+        for spec in loaded if isinstance(loaded, Iterable) else (loaded,):
+            if spec.name in table:
+                raise ValueError(f"method `{spec.name}` of {point.value} is already in the catalog")
+            table[spec.name] = spec
+    return table
+
+
+def misfit(spec: Method, traits: Traits) -> str | None:
+    """Why a method cannot serve an energy with these traits, as the end of a sentence; None where it can."""
+    if spec.protocol == "choice" or spec.combines:
+        return None
+    if "params" in spec.needs and not traits.params:
+        return "it learns parameters, and this energy has no `param`"
+    if "normalised" in spec.needs and not traits.normalised:
+        return "it needs a normalised energy"
+    if spec.protocol == "objective":
+        return None
+    if spec.moves == "continuous" and traits.discrete:
+        return "it moves continuous variables only, and this energy has discrete ones"
+    if spec.moves == "discrete" and traits.continuous:
+        return "it moves discrete variables only, and this energy has continuous ones"
+    return None
+
+
+def fitting(verb: Verb, traits: Traits) -> list[str]:
+    """The names of the methods that can do a task on an energy with these traits."""
+    return [spec.name for spec in methods().values() if verb in spec.tasks and misfit(spec, traits) is None]
+
+
+def build(call: MethodCall) -> Any:
+    """The method itself: imports its module and calls its factory with the options given, defaults for the rest."""
+    spec = methods()[call.name]
+    module, attribute = spec.factory.split(":")
+    factory = getattr(import_module(module), attribute)
+    options = {option.name: option.default for option in spec.options if option.default is not None}
+    options.update(call.options)
+    if spec.combines:
+        return factory(tuple((variable, build(inner)) for variable, inner in call.inner), **options)
+    return factory(**options)

@@ -1,0 +1,264 @@
+"""What lowering makes and methods see: points, targets, and the three protocols of methods.
+
+Shapes here are those of one chain or one particle; drivers batch. Every state, tuning and memory is a pytree whose
+leaves are all arrays; methods themselves are frozen dataclasses of plain options (hashable, static under jit).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+import jax
+from jax import Array
+
+PRNGKey = Array
+Scalar = Array
+Info = dict[str, Array]
+"""Statistics of one step or span, scalars under ArviZ's names: acceptance_rate, diverging, step_size, n_steps…"""
+
+
+class Point(NamedTuple):
+    """One draw.
+
+    real: float[R], every continuous variable, one flat unconstrained vector.
+    code: one int32[D_k] per distinct cardinality k (in ascending order), each discrete variable as a code 0..k-1.
+    """
+
+    real: Array
+    code: tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class TermFact:
+    """What the analysis found of one term: its `kind`, how many rows, how many sites a row couples, and the text."""
+
+    kind: Literal["gather", "quadratic", "opaque", "continuous"]
+    rows: int
+    width: int
+    text: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Static knowledge of a target, found by analysis and never by probing.
+
+    reals: length R of `Point.real`. cardinalities: the k of each code array. sites: its length D_k.
+    gains: "exact" where `Target.gains` is the true change of log density, "estimate" where it comes from a gradient of
+    an extension, "none" without discrete variables.
+    colours: the number of colours of the conflict graph (sites of one colour are conditionally independent given the
+    rest); 0 without discrete variables or where it was not computed.
+    """
+
+    reals: int
+    cardinalities: tuple[int, ...]
+    sites: tuple[int, ...]
+    gains: Literal["exact", "estimate", "none"]
+    colours: int = 0
+    terms: tuple[TermFact, ...] = field(default=(), compare=False)
+
+    @property
+    def states(self) -> int:
+        """The number of discrete configurations, as a Python integer of any size."""
+        total = 1
+        for cardinality, count in zip(self.cardinalities, self.sites, strict=True):
+            total *= cardinality**count
+        return total
+
+    @property
+    def discrete(self) -> int:
+        return sum(self.sites)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Some variables of a target: positions in `Point.real`, and per code array positions in it (all static)."""
+
+    real: tuple[int, ...]
+    code: tuple[tuple[int, ...], ...]
+
+
+@runtime_checkable
+class Target(Protocol):
+    """An unnormalised log density as methods see it.
+
+    A pytree: params, data, fixed values, the level and index tables are leaves; only shapes and the program are static.
+    """
+
+    @property
+    def facts(self) -> Facts: ...
+
+    @property
+    def variables(self) -> Mapping[str, Selection]:
+        """Where each variable of the model lies in a Point of this target."""
+        ...
+
+    @property
+    def colouring(self) -> tuple[Array, ...]:
+        """int32[D_k] per code array: the colour of each site, 0..facts.colours-1. A leaf."""
+        ...
+
+    def energy(self, x: Point) -> Scalar:
+        """E at the constrained value of x; no Jacobian. `at(beta)` scales this and nothing else."""
+        ...
+
+    def log_jacobian(self, x: Point) -> Scalar:
+        """log |d constrained / d unconstrained|, of the continuous variables."""
+        ...
+
+    def log_density(self, x: Point) -> Scalar:
+        """-energy(x) + log_jacobian(x): the log density of the unconstrained vector and the codes."""
+        ...
+
+    def gains(self, x: Point) -> tuple[Array, ...]:
+        """float[D_k, k] per code array: log_density with one site set to each value, minus log_density(x).
+
+        Zero at the current value. Exact where `facts.gains == "exact"`, otherwise an estimate for proposals.
+        """
+        ...
+
+    def at(self, level: Array) -> Target:
+        """The same target at another inverse temperature (or noise level). `at(…)` of `at(…)` keeps the treedef."""
+        ...
+
+    def select(self, selection: Selection, rest: Point) -> Target:
+        """The conditional energy of some variables, the others fixed at `rest`: a Target over the smaller Point."""
+        ...
+
+    def given(self, rest: Point) -> Target:
+        """A selected target with other fixed values: same treedef, never a retrace."""
+        ...
+
+
+class Phase(NamedTuple):
+    """Where a warm-up step stands; scanned data, so that warm-up and sampling are one program. All scalars.
+
+    slow: inside one of the windows in which scales (a mass matrix) are learned. window_end: the last step of such a
+    window. last: the last step of warm-up. progress: float in (0, 1], the fraction of warm-up done.
+    """
+
+    warming: Array
+    slow: Array
+    window_end: Array
+    last: Array
+    progress: Array
+
+
+S = TypeVar("S")
+P = TypeVar("P")
+A = TypeVar("A")
+
+
+class Kernel(Protocol[S, P, A]):
+    """Markov chain Monte Carlo of every kind. S: state with the Point at `S.x`; P: tuning; A: adaptation memory."""
+
+    @property
+    def scope(self) -> Literal["chain", "ensemble"]: ...
+
+    def init(self, target: Target, x: Point, key: PRNGKey) -> S:
+        """The state at x, caches filled."""
+        ...
+
+    def refresh(self, target: Target, state: S) -> S:
+        """The target changed under the state: rebuild what is cached, keep the Point."""
+        ...
+
+    def step(self, target: Target, tune: P, state: S, key: PRNGKey) -> tuple[S, Info]:
+        """One step that leaves the target invariant for any fixed `tune`."""
+        ...
+
+    def tuning(self, target: Target) -> tuple[P, A]:
+        """The tuning to start warm-up with, and the adaptation's memory."""
+        ...
+
+    def adapt(self, phase: Phase, tune: P, memory: A, state: S, info: Info) -> tuple[P, A]:
+        """The adaptation rule; the driver calls it after each warm-up step and never afterwards."""
+        ...
+
+
+Z = TypeVar("Z")
+T = TypeVar("T")
+
+
+class Path(Protocol[Z, T]):
+    """Annealing and importance methods of every kind: weighted draws, and log Z.
+
+    The driver runs `start`, then `forward` over spans 0..spans-1, then `finish`;
+    log w = -LogQ + sum of LogG. E[w] = Z exactly.
+    """
+
+    @property
+    def spans(self) -> int: ...
+
+    def prepare(self, target: Target, key: PRNGKey) -> T:
+        """What all particles share: learned parameters, a table of energies, a fitted base. Called once."""
+        ...
+
+    def start(self, target: Target, theta: T, key: PRNGKey) -> tuple[Z, Scalar]:
+        """A draw from the base, and its normalised log density LogQ."""
+        ...
+
+    def forward(self, target: Target, theta: T, span: Array, z: Z, key: PRNGKey) -> tuple[Z, Scalar, Info]:
+        """Across one span; LogG = log gamma_to(z') + log B(z | z') - log gamma_from(z) - log F(z' | z)."""
+        ...
+
+    def finish(self, target: Target, theta: T, z: Z) -> tuple[Point, Scalar]:
+        """The draw, and the last LogG (for a path without spans: the target's log density)."""
+        ...
+
+
+class Player(NamedTuple):
+    """One optimiser of an objective: `owns` names the parameters it moves (empty: all), each `every` steps."""
+
+    name: str
+    owns: tuple[str, ...] = ()
+    every: int = 1
+
+
+O = TypeVar("O")  # noqa: E741 - the design's letter for an objective's memory
+Metrics = dict[str, Array]
+Params = dict[str, Any]
+Batch = Mapping[str, Array]
+
+
+class Trainable(Protocol):
+    """An energy as objectives see it: parameters outside, data inside."""
+
+    @property
+    def params(self) -> Params: ...
+
+    def with_params(self, params: Params) -> Trainable: ...
+
+    def __call__(self, values: Batch) -> Scalar:
+        """The energy of one point: `values` maps each variable and condition to its constrained value."""
+        ...
+
+    def target(self, conditions: Batch) -> Target:
+        """The target over the variables, the conditions fixed."""
+        ...
+
+
+class Objective(Protocol[O]):
+    """Training, by one player or several."""
+
+    @property
+    def players(self) -> tuple[Player, ...]: ...
+
+    def init(self, model: Trainable, key: PRNGKey) -> O:
+        """What is carried from step to step (particles, buffers); an empty tuple where nothing is."""
+        ...
+
+    def loss(
+        self, player: Player, model: Trainable, memory: O, batch: Batch, key: PRNGKey
+    ) -> tuple[Scalar, tuple[O, Metrics]]:
+        """The loss of one player on one batch (leading dim: its rows); differentiated in `model.params`."""
+        ...
+
+
+def fold(key: PRNGKey, *numbers: Array | int) -> PRNGKey:
+    """`fold_in` of each number in turn: the only way keys are derived (never split and carried)."""
+    for number in numbers:
+        key = jax.random.fold_in(key, number)
+    return key
