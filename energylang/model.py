@@ -119,6 +119,10 @@ class Target(Protocol):
         """
         ...
 
+    def outputs(self, x: Point) -> dict[str, Array]:
+        """What is kept of a draw: each variable at its value in its space (int8 or int16 where discrete), each report."""
+        ...
+
     def at(self, level: Array) -> Target:
         """The same target at another inverse temperature (or noise level). `at(…)` of `at(…)` keeps the treedef."""
         ...
