@@ -1,0 +1,236 @@
+"""Nodes of the intermediate representation. Expressions are a graph: what is shared by name is one object.
+
+Every node carries its type, the range its values are known to lie in, and the span it came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from energylang.catalog import MethodCall, Traits, Value, Verb
+from energylang.ir.types import ANYWHERE, Dim, Range, Space, Type
+from energylang.source import Source, Span
+
+
+# --- symbols ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Symbol:
+    """Something with a name and a value that is given from outside the expression."""
+
+    name: str
+    space: Space
+    span: Span
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Variable(Symbol):
+    """A random variable of an energy."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Condition(Symbol):
+    """What stands after the bar."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Data(Symbol):
+    """`default`: nested lists of numbers, or a scalar, or None. `source`: a file name beside the model, or None."""
+
+    default: Any = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Param(Symbol):
+    """A learned array. `value`: its start; `start`: ("normal", mean, scale) or ("uniform", low, high), drawn from."""
+
+    value: Any = 0.0
+    start: tuple[str, float, float] | None = None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Let(Symbol):
+    """A top-level `let`: computed once, in float64 on the host, from data alone."""
+
+    value: Expr | None = None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Local(Symbol):
+    """A parameter of a `Map`: one slice of its argument."""
+
+
+# --- expressions ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Expr:
+    type: Type
+    span: Span
+    range: Range = field(default=ANYWHERE, kw_only=True)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Literal(Expr):
+    """A number known when the model is checked."""
+
+    value: bool | int | float
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class DimValue(Expr):
+    """The size of an axis, as an int."""
+
+    dim: Dim
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Reference(Expr):
+    symbol: Symbol
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Apply(Expr):
+    """A primitive operation; `operation` is a key of `energylang.ir.operations.OPERATIONS`.
+
+    attributes: what is static about it (axis, shift, the items of an index), in the form its operation documents.
+    """
+
+    operation: str
+    arguments: tuple[Expr, ...]
+    attributes: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Map(Expr):
+    """The body for every batch element: `parameters[i]` is an element of `arguments[i]`.
+
+    batch_rank: how many leading dims of the result are the batch; an argument's leading dims broadcast to them.
+    """
+
+    parameters: tuple[Local, ...]
+    arguments: tuple[Expr, ...]
+    body: Expr
+    batch_rank: int
+
+
+def children(expr: Expr) -> tuple[Expr, ...]:
+    """The operands, in order; of a `Map` its arguments, then its body."""
+    if isinstance(expr, Apply):
+        return expr.arguments
+    if isinstance(expr, Map):
+        return (*expr.arguments, expr.body)
+    return ()
+
+
+def walk(*roots: Expr) -> Iterator[Expr]:
+    """Every expression below the roots once, operands before what uses them. Iterative: depth is no limit."""
+    seen: set[int] = set()
+    stack: list[tuple[Expr, bool]] = [(root, False) for root in reversed(roots)]
+    while stack:
+        expr, ready = stack.pop()
+        if ready:
+            yield expr
+            continue
+        if id(expr) in seen:
+            continue
+        seen.add(id(expr))
+        stack.append((expr, True))
+        stack.extend((child, False) for child in reversed(children(expr)))
+
+
+def symbols(*roots: Expr) -> dict[str, Symbol]:
+    """The symbols that the roots mention, by name; through top-level lets too."""
+    found: dict[str, Symbol] = {}
+    pending = list(roots)
+    while pending:
+        for expr in walk(pending.pop()):
+            if isinstance(expr, Reference) and expr.symbol.name not in found:
+                found[expr.symbol.name] = expr.symbol
+                if isinstance(expr.symbol, Let) and expr.symbol.value is not None:
+                    pending.append(expr.symbol.value)
+    return found
+
+
+# --- energies and programs --------------------------------------------------------------------------------------
+
+
+class Normalisation(Enum):
+    """What is known of log Z."""
+
+    NORMALISED = "normalised"
+    DECLARED = "declared"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Term:
+    """One scalar summand of an energy, with where it was written and what it is in words."""
+
+    value: Expr
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Report:
+    name: str
+    value: Expr
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Energy:
+    name: str
+    span: Span
+    doc: str
+    variables: tuple[Variable, ...]
+    conditions: tuple[Condition, ...]
+    terms: tuple[Term, ...]
+    reports: tuple[Report, ...]
+    normalisation: Normalisation
+    reason: str
+
+    @property
+    def roots(self) -> tuple[Expr, ...]:
+        return tuple(t.value for t in self.terms) + tuple(r.value for r in self.reports)
+
+    @property
+    def traits(self) -> Traits:
+        used = symbols(*(t.value for t in self.terms))
+        return Traits(
+            continuous=any(not v.space.discrete for v in self.variables),
+            discrete=any(v.space.discrete for v in self.variables),
+            normalised=self.normalisation is not Normalisation.UNKNOWN,
+            params=any(isinstance(s, Param) for s in used.values()),
+            variables=tuple(v.name for v in self.variables),
+        )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Task:
+    """A task with everything resolved that can be before data; `bindings` fill conditions (and variables to train)."""
+
+    verb: Verb
+    energy: Energy
+    bindings: tuple[tuple[str, Expr], ...]
+    method: MethodCall | None
+    options: tuple[tuple[str, Value], ...]
+    span: Span
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Program:
+    """A checked module."""
+
+    source: Source
+    consts: dict[str, bool | int | float]
+    data: tuple[Data, ...]
+    lets: tuple[Let, ...]
+    params: tuple[Param, ...]
+    energies: dict[str, Energy]
+    tasks: tuple[Task, ...]

@@ -1,0 +1,449 @@
+"""The primitive operations: how each is typed, and what kind it is to the analyses. No JAX, no numpy.
+
+How an operation is computed stands in `energylang.lower.operations`, under the same names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal
+
+from energylang.ir.nodes import Expr
+from energylang.ir.nodes import Literal as LiteralNode
+from energylang.ir.types import ANYWHERE, NONNEGATIVE, POSITIVE, UNIT, Dim, Kind, Range, Shape, Type, show_shape
+
+Group = Literal["elementwise", "gather", "reduce", "linear", "other"]
+
+
+class OperationError(Exception):
+    """An application that has no type: `code` of the registry, and which operands are to blame."""
+
+    def __init__(self, code: str, message: str, *, blame: Sequence[int] = (), cause: str = "", fix: str = ""):
+        self.code, self.message, self.blame, self.cause, self.fix = code, message, tuple(blame), cause, fix
+        super().__init__(message)
+
+
+Rule = Callable[[Sequence[Expr], tuple[Any, ...]], tuple[Type, Range]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`group`: elementwise (broadcasting), gather (entries moved, none computed), reduce, linear, or other."""
+
+    name: str
+    group: Group
+    arity: int | None
+    rule: Rule
+
+
+OPERATIONS: dict[str, Operation] = {}
+
+
+def _define(names: str, group: Group, arity: int | None, rule: Callable[[str], Rule]) -> None:
+    for name in names.split():
+        OPERATIONS[name] = Operation(name, group, arity, rule(name))
+
+
+def type_of(operation: str, arguments: Sequence[Expr], attributes: tuple[Any, ...] = ()) -> tuple[Type, Range]:
+    """The type and range of an application. Raises OperationError."""
+    return OPERATIONS[operation].rule(arguments, attributes)
+
+
+def broadcast_shapes(shapes: Sequence[Shape]) -> Shape:
+    """The common shape, trailing axes aligned; equality of dims is equality of polynomials. Raises OperationError."""
+    result: list[Dim] = []
+    owner: list[int] = []
+    for position, shape in enumerate(shapes):
+        for back, dim in enumerate(reversed(shape)):
+            if back == len(result):
+                result.append(dim)
+                owner.append(position)
+            elif dim != result[back]:
+                if result[back].constant == 1:
+                    result[back], owner[back] = dim, position
+                elif dim.constant != 1:
+                    first, second = shapes[owner[back]], shape
+                    raise OperationError(
+                        "E0301",
+                        f"shapes {show_shape(first)} and {show_shape(second)} do not fit together",
+                        blame=(owner[back], position),
+                        cause=_mismatch(result[back], dim),
+                        fix="make the two dims the same name, or reshape one side",
+                    )
+    return tuple(reversed(result))
+
+
+def _mismatch(left: Dim, right: Dim) -> str:
+    if left.constant is not None and right.constant is not None:
+        return f"an axis of size {left} meets an axis of size {right}"
+    return f"`{left}` and `{right}` are different dims: names never match by coincidence"
+
+
+# --- elementwise ------------------------------------------------------------------------------------------------
+
+
+def _shape(arguments: Sequence[Expr]) -> Shape:
+    return broadcast_shapes([a.type.shape for a in arguments])
+
+
+def _point(expr: Expr) -> float | None:
+    return expr.value if isinstance(expr, LiteralNode) else None
+
+
+def _bound(operator: str, left: Any, right: Any) -> Any:
+    if left is None or right is None:
+        return None
+    if isinstance(left, Dim) != isinstance(right, Dim):
+        left = left if isinstance(left, Dim) else (Dim.of(int(left)) if float(left).is_integer() else left)
+        right = right if isinstance(right, Dim) else (Dim.of(int(right)) if float(right).is_integer() else right)
+        if not (isinstance(left, Dim) and isinstance(right, Dim)):
+            left = left.constant if isinstance(left, Dim) else left
+            right = right.constant if isinstance(right, Dim) else right
+            if left is None or right is None:
+                return None
+    return left + right if operator == "add" else left - right
+
+
+def _arithmetic_range(operator: str, arguments: Sequence[Expr]) -> Range:
+    a, b = arguments[0].range, arguments[1].range
+    if operator == "add":
+        return Range(_bound("add", a.low, b.low), _bound("add", a.high, b.high), a.open_low or b.open_low, a.open_high or b.open_high)
+    if operator == "sub":
+        return Range(_bound("sub", a.low, b.high), _bound("sub", a.high, b.low), a.open_low or b.open_high, a.open_high or b.open_low)
+    low_a, low_b = a.number_low(), b.number_low()
+    if low_a is not None and low_b is not None and low_a >= 0 and low_b >= 0:
+        high = None
+        if isinstance(a.high, Dim) and isinstance(b.high, Dim):
+            high = a.high * b.high
+        return Range(0.0 if operator == "div" else low_a * low_b, high if operator == "mul" else None,
+                     (a.open_low or low_a > 0) and (b.open_low or low_b > 0 or operator == "div"))
+    return ANYWHERE
+
+
+def _arithmetic(name: str) -> Rule:
+    def rule(arguments: Sequence[Expr], attributes: tuple[Any, ...]) -> tuple[Type, Range]:
+        kind = Kind.REAL if name == "div" else max(Kind.INT, *(a.type.kind for a in arguments))
+        return Type(kind, _shape(arguments)), _arithmetic_range(name, arguments)
+
+    return rule
+
+
+def _integer(name: str) -> Rule:
+    def rule(arguments: Sequence[Expr], attributes: tuple[Any, ...]) -> tuple[Type, Range]:
+        for i, a in enumerate(arguments):
+            if a.type.kind is Kind.REAL:
+                sign = "//" if name == "floordiv" else "%"
+                raise OperationError(
+                    "E0302", f"`{sign}` takes integers, and this is real", blame=(i,),
+                    fix="use `/` for real division, or `floor(x / y)`",
+                )
+        divisor = arguments[1].range
+        low = divisor.number_low()
+        known = name == "mod" and (isinstance(arguments[1], LiteralNode) or low is not None) and (low or 0) > 0
+        high = divisor.high - 1 if isinstance(divisor.high, Dim) else None
+        if known and isinstance(arguments[1], LiteralNode):
+            high = Dim.of(int(arguments[1].value) - 1)
+        return Type(Kind.INT, _shape(arguments)), Range(Dim.of(0), high) if known else ANYWHERE
+
+    return rule
+
+
+def _power(name: str) -> Rule:
+    def rule(arguments: Sequence[Expr], attributes: tuple[Any, ...]) -> tuple[Type, Range]:
+        base, exponent = arguments
+        point = _point(exponent)
+        whole = base.type.kind is not Kind.REAL and exponent.type.kind is not Kind.REAL and point is not None and point >= 0
+        even = point is not None and float(point).is_integer() and int(point) % 2 == 0
+        low = base.range.number_low()
+        positive = low is not None and (low > 0 or (low == 0 and base.range.open_low))
+        found = POSITIVE if positive else NONNEGATIVE if even or (low is not None and low >= 0) else ANYWHERE
+        return Type(Kind.INT if whole else Kind.REAL, _shape(arguments)), found
+
+    return rule
+
+
+def _compare(name: str) -> Rule:
+    return lambda arguments, attributes: (Type(Kind.BOOL, _shape(arguments)), Range(Dim.of(0), Dim.of(1)))
+
+
+def _logic(name: str) -> Rule:
+    def rule(arguments: Sequence[Expr], attributes: tuple[Any, ...]) -> tuple[Type, Range]:
+        for i, a in enumerate(arguments):
+            if a.type.kind is not Kind.BOOL:
+                raise OperationError(
+                    "E0302", f"`{name}` takes bool values, and this is {a.type.kind}", blame=(i,),
+                    cause="numbers are never taken for bool", fix="compare it: `x == 1`, `x > 0`",
+                )
+        return Type(Kind.BOOL, _shape(arguments)), Range(Dim.of(0), Dim.of(1))
+
+    return rule
+
+
+def _where(name: str) -> Rule:
+    def rule(arguments: Sequence[Expr], attributes: tuple[Any, ...]) -> tuple[Type, Range]:
+        condition, then, otherwise = arguments
+        if condition.type.kind is not Kind.BOOL:
+            raise OperationError(
+                "E0302", f"a condition is bool, and this is {condition.type.kind}", blame=(0,),
+                fix="compare it: `if x == 1 then … else …`",
+            )
+        found = then.range if then.range == otherwise.range else ANYWHERE
+        return Type(max(then.type.kind, otherwise.type.kind), _shape(arguments)), found
+
+    return rule
+
+
+def _real(found: Range) -> Callable[[str], Rule]:
+    return lambda name: lambda arguments, attributes: (Type(Kind.REAL, _shape(arguments)), found)
+
+
+def _same(name: str) -> Rule:
+    def rule(arguments: Sequence[Expr], attributes: tuple[Any, ...]) -> tuple[Type, Range]:
+        found = ANYWHERE
+        a = arguments[0].range
+        if name == "neg":
+            low = -a.high if a.high is not None else None
+            high = -a.low if a.low is not None else None
+            found = Range(low, high, a.open_high, a.open_low)
+        if name == "abs":
+            found = NONNEGATIVE
+        return Type(max(Kind.INT, *(x.type.kind for x in arguments)), _shape(arguments)), found
+
+    return rule
+
+
+def _to_int(name: str) -> Rule:
+    return lambda arguments, attributes: (Type(Kind.INT, _shape(arguments)), ANYWHERE)
+
+
+_define("add sub mul div", "elementwise", 2, _arithmetic)
+_define("floordiv mod", "elementwise", 2, _integer)
+_define("pow", "elementwise", 2, _power)
+_define("eq ne lt le gt ge", "elementwise", 2, _compare)
+_define("and or", "elementwise", 2, _logic)
+_define("not", "elementwise", 1, _logic)
+_define("where", "elementwise", 3, _where)
+_define("neg abs sign", "elementwise", 1, _same)
+_define("minimum maximum", "elementwise", 2, _same)
+_define("floor ceil round", "elementwise", 1, _to_int)
+_define("exp", "elementwise", 1, _real(POSITIVE))
+_define("softplus sqrt", "elementwise", 1, _real(NONNEGATIVE))
+_define("inv_logit std_normal_cdf", "elementwise", 1, _real(UNIT))
+_define(
+    "log log1p expm1 sin cos tan asin acos atan sinh cosh tanh erf erfc lgamma digamma logit log_inv_logit "
+    "log_std_normal_cdf log_bessel_i0",
+    "elementwise", 1, _real(ANYWHERE),
+)  # fmt: skip
+_define("atan2 logaddexp lbeta", "elementwise", 2, _real(ANYWHERE))
+
+
+# --- gathers ----------------------------------------------------------------------------------------------------
+
+
+def _roll(name: str) -> Rule:
+    """attributes: (shift, axis)."""
+    return lambda arguments, attributes: (arguments[0].type, arguments[0].range)
+
+
+def _index(name: str) -> Rule:
+    """attributes: items, each ("slice", start, stop, step) with start and stop as dims, or ("at",) for an argument.
+
+    Arguments: the base, then one integer expression per ("at",). Axes without an item are kept whole.
+    """
+
+    def rule(arguments: Sequence[Expr], attributes: tuple[Any, ...]) -> tuple[Type, Range]:
+        base, *indices = arguments
+        shape: list[Dim] = []
+        position = 0
+        where: int | None = None
+        for item, dim in zip(attributes, base.type.shape, strict=False):
+            if item[0] == "slice":
+                shape.append(slice_length(item[1], item[2], item[3], dim))
+            else:
+                where = len(shape) if where is None else where
+                position += 1
+        shape += base.type.shape[len(attributes) :]
+        if where is not None:
+            found = broadcast_shapes([i.type.shape for i in indices])
+            shape[where:where] = found
+        return Type(base.type.kind, tuple(shape)), base.range
+
+    return rule
+
+
+def slice_length(start: Dim, stop: Dim, step: int, dim: Dim) -> Dim:
+    """How many entries `start:stop:step` takes; with a step other than 1 both ends must be numbers."""
+    if step == 1:
+        return stop - start
+    first, last = start.constant, stop.constant
+    if first is None or last is None:
+        raise OperationError(
+            "E0304", f"a slice with a step needs an axis of known size, and this one is `{dim}`", blame=(0,),
+            fix="give the size as a const",
+        )
+    return Dim.of(len(range(first, last, step)))
+
+
+def _reshape(name: str) -> Rule:
+    """attributes: the shape."""
+
+    def rule(arguments: Sequence[Expr], attributes: tuple[Any, ...]) -> tuple[Type, Range]:
+        old, new = Dim.of(1), Dim.of(1)
+        for dim in arguments[0].type.shape:
+            old = old * dim
+        for dim in attributes:
+            new = new * dim
+        if old != new:
+            raise OperationError(
+                "E0303", f"cannot reshape {show_shape(arguments[0].type.shape)} to {show_shape(attributes)}",
+                blame=(0,), cause=f"the first has {old} entries, the second {new}",
+            )
+        return Type(arguments[0].type.kind, tuple(attributes)), arguments[0].range
+
+    return rule
+
+
+def _transpose(name: str) -> Rule:
+    """attributes: the permutation."""
+    return lambda arguments, attributes: (
+        Type(arguments[0].type.kind, tuple(arguments[0].type.shape[i] for i in attributes)),
+        arguments[0].range,
+    )
+
+
+def _common_range(arguments: Sequence[Expr]) -> Range:
+    return arguments[0].range if all(a.range == arguments[0].range for a in arguments) else ANYWHERE
+
+
+def _concatenate(name: str) -> Rule:
+    """attributes: (axis,)."""
+
+    def rule(arguments: Sequence[Expr], attributes: tuple[Any, ...]) -> tuple[Type, Range]:
+        (axis,) = attributes
+        first = arguments[0].type.shape
+        total = Dim(())
+        for i, a in enumerate(arguments):
+            shape = a.type.shape
+            if len(shape) != len(first) or any(d != e for k, (d, e) in enumerate(zip(shape, first, strict=True)) if k != axis):
+                raise OperationError(
+                    "E0301", f"cannot concatenate {show_shape(first)} and {show_shape(shape)} along axis {axis}",
+                    blame=(0, i), cause="every other axis must be the same",
+                )
+            total = total + shape[axis]
+        shape = (*first[:axis], total, *first[axis + 1 :])
+        return Type(max(a.type.kind for a in arguments), shape), _common_range(arguments)
+
+    return rule
+
+
+def _stack(name: str) -> Rule:
+    """Items of an array literal, along a new first axis."""
+
+    def rule(arguments: Sequence[Expr], attributes: tuple[Any, ...]) -> tuple[Type, Range]:
+        first = arguments[0].type.shape
+        for i, a in enumerate(arguments):
+            if a.type.shape != first:
+                raise OperationError(
+                    "E0301", f"items of an array differ in shape: {show_shape(first) or 'a scalar'} and "
+                    f"{show_shape(a.type.shape) or 'a scalar'}", blame=(0, i),
+                )
+        return Type(max(a.type.kind for a in arguments), (Dim.of(len(arguments)), *first)), _common_range(arguments)
+
+    return rule
+
+
+def _broadcast(name: str) -> Rule:
+    """attributes: the shape."""
+    return lambda arguments, attributes: (Type(arguments[0].type.kind, tuple(attributes)), arguments[0].range)
+
+
+_define("roll", "gather", 1, _roll)
+_define("index", "gather", None, _index)
+_define("reshape", "gather", 1, _reshape)
+_define("transpose", "gather", 1, _transpose)
+_define("concatenate", "gather", None, _concatenate)
+_define("stack", "gather", None, _stack)
+_define("broadcast", "gather", 1, _broadcast)
+
+
+# --- reductions, linear algebra, the rest -----------------------------------------------------------------------
+
+
+def _reduced(shape: Shape, axes: tuple[int, ...]) -> Shape:
+    return tuple(d for i, d in enumerate(shape) if i not in axes)
+
+
+def _reduce(name: str) -> Rule:
+    """attributes: the axes, counted from 0."""
+
+    def rule(arguments: Sequence[Expr], attributes: tuple[Any, ...]) -> tuple[Type, Range]:
+        (a,) = arguments
+        shape = _reduced(a.type.shape, attributes)
+        if name in ("any", "all"):
+            if a.type.kind is not Kind.BOOL:
+                raise OperationError("E0302", f"`{name}` takes bool values, and this is {a.type.kind}", blame=(0,), fix="compare it first")
+            return Type(Kind.BOOL, shape), Range(Dim.of(0), Dim.of(1))
+        if name in ("mean", "logsumexp"):
+            return Type(Kind.REAL, shape), a.range if name == "mean" else ANYWHERE
+        low = a.range.number_low()
+        found = ANYWHERE
+        if name in ("max", "min"):
+            found = a.range
+        elif low is not None and low >= 0:
+            sizes = [a.type.shape[i].constant for i in attributes]
+            filled = bool(sizes) and all(s is not None and s > 0 for s in sizes)
+            found = POSITIVE if a.range.open_low and filled else NONNEGATIVE
+        return Type(max(Kind.INT, a.type.kind), shape), found
+
+    return rule
+
+
+def _matmul(name: str) -> Rule:
+    def rule(arguments: Sequence[Expr], attributes: tuple[Any, ...]) -> tuple[Type, Range]:
+        a, b = (x.type.shape for x in arguments)
+        for i, shape in enumerate((a, b)):
+            if len(shape) not in (1, 2):
+                raise OperationError(
+                    "E0303", f"`@` takes vectors and matrices, and this has {len(shape)} axes", blame=(i,),
+                    fix="use `*` for scalars, or index it to a matrix",
+                )
+        inner_a, inner_b = a[-1], b[0]
+        if inner_a != inner_b:
+            raise OperationError(
+                "E0301", f"cannot multiply {show_shape(a)} by {show_shape(b)}", blame=(0, 1),
+                cause=_mismatch(inner_a, inner_b), fix="transpose one side, or rename the dim",
+            )
+        kind = max(Kind.INT, *(x.type.kind for x in arguments))
+        return Type(kind, a[:-1] + b[1:]), ANYWHERE
+
+    return rule
+
+
+def _along(name: str) -> Rule:
+    """attributes: (axis,)."""
+
+    def rule(arguments: Sequence[Expr], attributes: tuple[Any, ...]) -> tuple[Type, Range]:
+        a = arguments[0]
+        kind = max(Kind.INT, a.type.kind) if name == "cumsum" else Kind.REAL
+        return Type(kind, a.type.shape), Range(0.0, 1.0) if name == "softmax" else ANYWHERE
+
+    return rule
+
+
+def _iota(name: str) -> Rule:
+    """attributes: (size,)."""
+    return lambda arguments, attributes: (Type(Kind.INT, (attributes[0],)), Range(Dim.of(0), attributes[0] - 1))
+
+
+_define("sum prod mean max min any all logsumexp", "reduce", 1, _reduce)
+_define("matmul", "linear", 2, _matmul)
+_define("cumsum softmax log_softmax", "other", 1, _along)
+_define("iota", "other", 0, _iota)
+
+
+def entries(shape: Shape) -> int | None:
+    """How many numbers an array holds, where every dim is known."""
+    sizes = [d.constant for d in shape]
+    return None if any(s is None for s in sizes) else prod(s for s in sizes if s is not None)

@@ -1,0 +1,240 @@
+"""Types of the intermediate representation: symbolic dims, kinds, array types and spaces. No JAX, no numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Dim:
+    """The size of an axis: a polynomial with integer coefficients in named dims, in normal form.
+
+    `terms` pairs a sorted tuple of names (with repetition for powers) with its coefficient, sorted, without zeros; so
+    two dims are equal exactly when they are equal for every value of their names.
+    """
+
+    terms: tuple[tuple[tuple[str, ...], int], ...]
+
+    @staticmethod
+    def of(value: int | str) -> Dim:
+        if isinstance(value, str):
+            return Dim((((value,), 1),))
+        return Dim((((), value),)) if value else Dim(())
+
+    @staticmethod
+    def _collect(pairs: list[tuple[tuple[str, ...], int]]) -> Dim:
+        total: dict[tuple[str, ...], int] = {}
+        for monomial, coefficient in pairs:
+            total[monomial] = total.get(monomial, 0) + coefficient
+        return Dim(tuple(sorted((m, c) for m, c in total.items() if c)))
+
+    def __add__(self, other: Dim | int) -> Dim:
+        other = other if isinstance(other, Dim) else Dim.of(other)
+        return Dim._collect([*self.terms, *other.terms])
+
+    def __neg__(self) -> Dim:
+        return Dim(tuple((m, -c) for m, c in self.terms))
+
+    def __sub__(self, other: Dim | int) -> Dim:
+        return self + (-(other if isinstance(other, Dim) else Dim.of(other)))
+
+    def __mul__(self, other: Dim | int) -> Dim:
+        other = other if isinstance(other, Dim) else Dim.of(other)
+        return Dim._collect(
+            [(tuple(sorted(m + n)), c * d) for m, c in self.terms for n, d in other.terms]
+        )
+
+    @property
+    def constant(self) -> int | None:
+        """The value where no name occurs, else None."""
+        if not self.terms:
+            return 0
+        if len(self.terms) == 1 and not self.terms[0][0]:
+            return self.terms[0][1]
+        return None
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(name for monomial, _ in self.terms for name in monomial)
+
+    @property
+    def single_name(self) -> str | None:
+        """The name where the dim is just one name, else None."""
+        if len(self.terms) == 1 and self.terms[0][1] == 1 and len(self.terms[0][0]) == 1:
+            return self.terms[0][0][0]
+        return None
+
+    def substitute(self, values: Mapping[str, Dim]) -> Dim:
+        total = Dim(())
+        for monomial, coefficient in self.terms:
+            product = Dim.of(coefficient)
+            for name in monomial:
+                product = product * values.get(name, Dim.of(name))
+            total = total + product
+        return total
+
+    def evaluate(self, values: Mapping[str, int]) -> int:
+        """The number, given every name's value. Raises KeyError for a name without one."""
+        total = 0
+        for monomial, coefficient in self.terms:
+            for name in monomial:
+                coefficient *= values[name]
+            total += coefficient
+        return total
+
+    def __str__(self) -> str:
+        if not self.terms:
+            return "0"
+        parts = []
+        for monomial, coefficient in sorted(self.terms, key=lambda t: (-len(t[0]), t[0])):
+            body = "*".join(monomial)
+            if not monomial:
+                text = str(abs(coefficient))
+            else:
+                text = body if abs(coefficient) == 1 else f"{abs(coefficient)}*{body}"
+            parts.append(("-" if coefficient < 0 else "+", text))
+        first_sign, first = parts[0]
+        return ("-" if first_sign == "-" else "") + first + "".join(f" {s} {t}" for s, t in parts[1:])
+
+
+Shape = tuple[Dim, ...]
+
+
+class Kind(IntEnum):
+    """Scalars, in the order of promotion: bool to int to real, never back."""
+
+    BOOL = 0
+    INT = 1
+    REAL = 2
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """An array of scalars of one kind."""
+
+    kind: Kind
+    shape: Shape = ()
+
+    def __str__(self) -> str:
+        return f"{self.kind}{show_shape(self.shape)}"
+
+
+def show_shape(shape: Shape) -> str:
+    """`[J, 3]`, or nothing for a scalar."""
+    return f"[{', '.join(map(str, shape))}]" if shape else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Where values are known to lie: numbers or dims, None for unbounded; `open_low` excludes the lower bound."""
+
+    low: Dim | float | None = None
+    high: Dim | float | None = None
+    open_low: bool = False
+    open_high: bool = False
+
+    def number_low(self) -> float | None:
+        return _number(self.low)
+
+    def number_high(self) -> float | None:
+        return _number(self.high)
+
+
+def _number(bound: Dim | float | None) -> float | None:
+    return bound.constant if isinstance(bound, Dim) else bound
+
+
+ANYWHERE = Range()
+POSITIVE = Range(low=0.0, open_low=True)
+NONNEGATIVE = Range(low=0.0)
+UNIT = Range(low=0.0, high=1.0, open_low=True, open_high=True)
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceInfo:
+    """What a kind of space is: whether discrete, how many trailing dims are one event, how many arguments it takes."""
+
+    discrete: bool
+    kind: Kind
+    event_rank: int = 0
+    arguments: int = 0
+    range: Range = ANYWHERE
+    data_only: bool = False
+
+
+SPACES: dict[str, SpaceInfo] = {
+    "real": SpaceInfo(False, Kind.REAL),
+    "positive": SpaceInfo(False, Kind.REAL, range=POSITIVE),
+    "unit": SpaceInfo(False, Kind.REAL, range=UNIT),
+    "interval": SpaceInfo(False, Kind.REAL, arguments=2),
+    "simplex": SpaceInfo(False, Kind.REAL, event_rank=1, range=Range(0.0, 1.0)),
+    "ordered": SpaceInfo(False, Kind.REAL, event_rank=1),
+    "positive_ordered": SpaceInfo(False, Kind.REAL, event_rank=1, range=POSITIVE),
+    "spin": SpaceInfo(True, Kind.INT, range=Range(Dim.of(-1), Dim.of(1))),
+    "binary": SpaceInfo(True, Kind.INT, range=Range(Dim.of(0), Dim.of(1))),
+    "cat": SpaceInfo(True, Kind.INT, arguments=1),
+    "count": SpaceInfo(True, Kind.INT, range=Range(Dim.of(0), None)),
+    "int": SpaceInfo(True, Kind.INT, data_only=True),
+    "bool": SpaceInfo(True, Kind.BOOL, data_only=True, range=Range(Dim.of(0), Dim.of(1))),
+}
+"""Every space of this version; those of the design that are missing are reported as not yet supported."""
+
+LATER_SPACES = ("corr_cholesky", "cov_cholesky", "sphere", "perm", "node", "neighbors", "graph")
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The space of a variable, condition, data or param: `shape` is the whole array's, event dims last.
+
+    cardinality: of `cat`. low, high: the bounds of `interval`, numbers known when the model is checked.
+    """
+
+    kind: str
+    shape: Shape = ()
+    cardinality: Dim | None = None
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def info(self) -> SpaceInfo:
+        return SPACES[self.kind]
+
+    @property
+    def discrete(self) -> bool:
+        return self.info.discrete
+
+    @property
+    def type(self) -> Type:
+        return Type(self.info.kind, self.shape)
+
+    @property
+    def event_rank(self) -> int:
+        return self.info.event_rank
+
+    @property
+    def values(self) -> Dim | None:
+        """How many values one site has, for the discrete spaces that are finite."""
+        if self.kind in ("spin", "binary"):
+            return Dim.of(2)
+        return self.cardinality
+
+    @property
+    def range(self) -> Range:
+        if self.kind == "cat" and self.cardinality is not None:
+            return Range(Dim.of(0), self.cardinality - 1)
+        if self.kind == "interval":
+            return Range(self.low, self.high, True, True)
+        return self.info.range
+
+    def __str__(self) -> str:
+        arguments = ""
+        if self.kind == "cat":
+            arguments = f"({self.cardinality})"
+        if self.kind == "interval":
+            arguments = f"({self.low:g}, {self.high:g})"
+        return f"{self.kind}{arguments}{show_shape(self.shape)}"
