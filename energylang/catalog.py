@@ -83,7 +83,9 @@ class MethodCall:
 
     def __str__(self) -> str:
         parts = [f"{variable} = {call}" if variable else str(call) for variable, call in self.inner]
-        parts += [f"{name} = {str(value).lower() if isinstance(value, bool) else value}" for name, value in self.options]
+        parts += [
+            f"{name} = {str(value).lower() if isinstance(value, bool) else value}" for name, value in self.options
+        ]
         return f"{self.name}({', '.join(parts)})"
 
 
@@ -98,7 +100,143 @@ class Traits:
     variables: tuple[str, ...] = ()
 
 
-BUILT_IN: tuple[Method, ...] = ()
+ADAPTS = "initial value; learned in warm-up, frozen afterwards"
+
+BUILT_IN: tuple[Method, ...] = (
+    Method(
+        "auto",
+        protocol="choice",
+        tasks=("sample", "evidence", "train"),
+        moves="any",
+        summary="chooses a method from what the analyses found, and says why",
+        source="the rules are in energylang/methods/auto.py",
+        factory="energylang.methods.auto:Auto",
+        tests="tests/methods/test_auto.py",
+    ),
+    Method(
+        "nuts",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="continuous",
+        summary="the no-U-turn sampler, step size and mass matrix learned as Stan does",
+        source="Hoffman and Gelman 2014, arXiv:1111.4246; Betancourt 2017, arXiv:1701.02434",
+        factory="energylang.methods.nuts:Nuts",
+        tests="tests/methods/test_continuous.py",
+        options=(
+            Option("target_acceptance", "real", 0.8, "mean acceptance to aim at", minimum=0, maximum=1, open=True),
+            Option("max_tree_depth", "int", 10, "doublings of a trajectory at most", minimum=1, maximum=16),
+            Option("metric", "choice", "diagonal", "form of the mass matrix", choices=("diagonal", "dense")),
+            Option("step_size", "real", 1.0, ADAPTS, minimum=0, open=True),
+        ),
+    ),
+    Method(
+        "mala",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="continuous",
+        summary="Langevin proposals with a Metropolis correction",
+        source="Roberts and Tweedie 1996, Bernoulli 2(4); Roberts and Rosenthal 1998, JRSS B 60(1)",
+        factory="energylang.methods.mala:Mala",
+        tests="tests/methods/test_continuous.py",
+        options=(
+            Option("target_acceptance", "real", 0.574, "mean acceptance to aim at", minimum=0, maximum=1, open=True),
+            Option("step_size", "real", 1.0, ADAPTS, minimum=0, open=True),
+        ),
+        lanes={"cpu": 4, "accelerator": 1024},
+    ),
+    Method(
+        "gwg",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="discrete",
+        summary="Gibbs with gradients: flips proposed where they gain most",
+        source="Grathwohl et al. 2021, arXiv:2102.04509; Zanella 2020, arXiv:1711.07424; Sun et al. 2022",
+        factory="energylang.methods.gwg:Gwg",
+        tests="tests/methods/test_discrete.py",
+        options=(
+            Option(
+                "weight",
+                "choice",
+                "sqrt",
+                "locally balanced function of t = exp(gain): sqrt t, t / (1 + t), max(1, t) or min(1, t)",
+                choices=("sqrt", "ratio", "max", "min"),
+            ),
+            Option("flips", "int", 1, "sites drawn a step, with replacement", minimum=1, maximum=4096),
+            Option("adaptive", "bool", False, "learn in warm-up how many sites to draw, up to `flips`"),
+            Option(
+                "target_acceptance",
+                "real",
+                0.574,
+                "mean acceptance that `adaptive` aims at",
+                minimum=0,
+                maximum=1,
+                open=True,
+            ),
+        ),
+        lanes={"cpu": 16, "accelerator": 1024},
+    ),
+    Method(
+        "gibbs",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="discrete",
+        summary="sweeps of exact conditionals, sites of one colour at once",
+        source="Geman and Geman 1984, IEEE PAMI 6(6); Gonzalez et al. 2011, AISTATS",
+        factory="energylang.methods.gibbs:Gibbs",
+        tests="tests/methods/test_discrete.py",
+        lanes={"cpu": 16, "accelerator": 1024},
+    ),
+    Method(
+        "blocks",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="any",
+        summary="several methods in turn, each on its own variables",
+        source="Tierney 1994, Annals of Statistics 22(4), section 2.4",
+        factory="energylang.methods.blocks:Blocks",
+        tests="tests/methods/test_blocks.py",
+        needs=("blocks",),
+        combines=True,
+        lanes={"cpu": 4, "accelerator": 256},
+    ),
+    Method(
+        "enumerate",
+        protocol="path",
+        tasks=("sample", "evidence"),
+        moves="discrete",
+        summary="lists every configuration: exact draws, exact log Z",
+        source="summation",
+        factory="energylang.methods.enumerate:Enumerate",
+        tests="tests/methods/test_paths.py",
+        options=(Option("limit", "int", 2**20, "configurations that may be listed", minimum=1, maximum=2**30),),
+        needs=("finite",),
+        lanes={"cpu": 256, "accelerator": 4096},
+    ),
+    Method(
+        "importance",
+        protocol="path",
+        tasks=("sample", "evidence"),
+        moves="any",
+        summary="weighted draws from normal(0, scale) on the unconstrained reals and uniform codes",
+        source="Owen 2013, Monte Carlo theory, methods and examples, chapter 9",
+        factory="energylang.methods.importance:Importance",
+        tests="tests/methods/test_paths.py",
+        options=(Option("scale", "real", 1.0, "standard deviation of the base", minimum=0, open=True),),
+        lanes={"cpu": 256, "accelerator": 4096},
+    ),
+    Method(
+        "mle",
+        protocol="objective",
+        tasks=("train",),
+        moves="any",
+        summary="maximum likelihood of the parameters of a normalised energy",
+        source="Fisher 1922",
+        factory="energylang.methods.mle:Mle",
+        tests="tests/methods/test_mle.py",
+        needs=("normalised", "params"),
+        lanes={"cpu": 1, "accelerator": 1},
+    ),
+)
 
 
 RUN_OPTIONS: dict[Verb, tuple[Option, ...]] = {

@@ -33,6 +33,93 @@ def _register(
         CODES[name] = Code(title, explanation, severity, exit_code)
 
 
+# --- text and syntax (E01) ----------------------------------------------------------------------------------------
+
+_register(
+    {
+        "E0101": (
+            "stray character",
+            "A character that no name, number or operator contains. Names consist of the letters a to z and A to Z, digits and underscores; text copied from elsewhere may carry characters that cannot be seen.",
+        ),
+        "E0102": (
+            "unclosed bracket",
+            "A `(`, `[` or `{` without its partner: `normal(0, 1` lacks a `)`. The finding points at the bracket that was opened and at the place by which it should have been closed.",
+        ),
+        "E0103": (
+            "wrong closing bracket",
+            "A `)`, `]` or `}` that closes nothing, or another bracket than the one opened last: `f(x]`.",
+        ),
+        "E0104": (
+            "broken string",
+            'A string stands between double quotes on one line: `"data.json"`. Inside it, `\\\\` is a backslash and `\\"` a quote.',
+        ),
+        "E0105": (
+            "malformed number",
+            "Numbers are written `12`, `5_000`, `0.5`, `1e-3`. A point has a digit on both sides (`0.5`, not `.5`; `1.0`, not `1.`), an underscore stands between two digits.",
+        ),
+        "E0106": (
+            "unexpected text",
+            "Something stands where the grammar allows something else; the message says what was expected.",
+        ),
+        "E0107": (
+            "chained comparison",
+            "`0 < x < 1` is two comparisons: write `0 < x and x < 1`.",
+        ),
+        "E0108": (
+            "`=` instead of `==`",
+            "`=` gives a name or an option its value; two values are compared with `==`.",
+        ),
+        "E0109": (
+            "operator of another language",
+            "Powers are written `^`, logic `and`, `or`, `not`, the matrix product `@`; all other operators work element by element.",
+        ),
+        "E0110": ("transpose with `'`", "A quote after a value is easily overlooked: write `transpose(x)`."),
+        "E0111": ("semicolon", "A new line ends a statement or a declaration; `;` is not needed and not allowed."),
+        "E0112": ("comment of another language", "Comments start with `#` and go to the end of the line."),
+        "E0113": (
+            "`if` or `fn` without brackets",
+            "`if … then … else …` and `fn(x): …` reach as far right as they can, so beside an operator they need brackets: `1 + (if c then a else b)`.",
+        ),
+        "E0114": (
+            "reserved word as a name",
+            "The words that begin declarations, tasks and statements cannot be names: `data`, `test`, `energy`, `from`… Choose another; `lambda`, `normal` and `sum` are free.",
+        ),
+        "E0115": (
+            "statement of another language",
+            "Models are declared, not programmed: variables are declared in the signature of an energy (`energy model(mu: real, tau: positive) { … }`), data with `data y: real[N]`, names with `let`; there are no loops and no assignments.",
+        ),
+        "E0116": (
+            "in the wrong place",
+            "`~`, `+=` and `report` stand in the block of an energy; declarations stand outside of blocks, each at the start of a line.",
+        ),
+        "E0117": (
+            "something is missing between",
+            "Items in brackets are separated by commas, statements and declarations by new lines, operands by an operator (`2 * x`, not `2x`).",
+        ),
+        "E0118": (
+            "nested too deeply",
+            "Brackets and expressions may be nested 100 levels deep; give the inner parts names with `let`. Long sums are not nested and may have any length.",
+        ),
+        "E0119": ("wrong quotes", 'Strings stand between straight double quotes: `"data.json"`.'),
+        "E0121": (
+            "not a text",
+            "Model files are UTF-8 text. Save the file as UTF-8 in your editor; data files belong to `--data`.",
+        ),
+        "E0122": ("file too large", "A model file has at most 10 MB; large tables belong into a data file."),
+    }
+)
+
+_register(
+    {
+        "E0120": (
+            "unreadable file",
+            "The file does not exist, is a folder, or may not be read. Check the path and its permissions.",
+        ),
+    },
+    exit_code=2,
+)
+
+
 # --- names, types, spaces, blocks, tasks, data (the checker and the binding of data) ------------------------------
 
 _register(
@@ -224,4 +311,132 @@ _register(
         "N0701": ("unused data", "Keys of a data file that the model does not declare; they are left alone."),
     },
     severity="note",
+)
+
+
+_register(
+    {
+        "E0640": (
+            "`blocks` binds a method to no variable",
+            "In `blocks(z = gibbs(), nuts())` the name before `=` must be a variable of the energy that is sampled. "
+            "Write the name of one, or leave it out: a method without a name moves all it can that no other took.",
+        ),
+        "E0641": (
+            "`blocks` leaves a variable unmoved",
+            "Every variable must be moved by one of the inner methods, or the draws of it would never change. "
+            "`blocks(gibbs())` on a model with a continuous variable needs a second method: `blocks(gibbs(), nuts())`.",
+        ),
+        "E0642": (
+            "a method of `blocks` has nothing to move",
+            "A method without a name takes every variable it can move that no other took. In `blocks(nuts(), mala())` "
+            "nothing continuous is left for `mala`. Bind methods to variables: `blocks(mu = nuts(), tau = mala())`.",
+        ),
+        "E0643": (
+            "`blocks` binds a method to a variable it cannot move",
+            "`nuts` and `mala` move continuous variables, `gibbs` and `gwg` discrete ones. "
+            "In `blocks(z = nuts())` with `z: spin[n]`, bind `z` to `gibbs()` or `gwg()`.",
+        ),
+        "E0644": (
+            "`blocks` binds a variable twice",
+            "In `blocks(z = gibbs(), z = gwg())` the second method would undo nothing and cost twice. Keep one.",
+        ),
+        "E0645": (
+            "too many configurations to list",
+            "`enumerate` evaluates the energy of every configuration, and there are more than its `limit`: n spins have "
+            "2^n. Sample with `gibbs` or `gwg`; or raise the limit, `enumerate(limit = 4_000_000)`, where memory allows.",
+        ),
+        "E0646": (
+            "continuous variables cannot be listed",
+            "`enumerate` is for energies of discrete variables only. Sample a continuous one with `nuts`, a mixed one "
+            "with `blocks(gibbs(), nuts())`; or marginalise the continuous part.",
+        ),
+        "E0647": (
+            "nothing to adapt",
+            "`gwg(adaptive = true)` learns how many sites to draw a step, between 1 and `flips`, whose default is 1. "
+            "Say how many it may draw: `gwg(flips = 32, adaptive = true)`.",
+        ),
+        "E0648": (
+            "no method is chosen by itself for this task",
+            "`auto` knows what to do for `sample`, `evidence` and `train`. Name a method for other tasks.",
+        ),
+    }
+)
+
+# --- runs and files (the drivers) ---------------------------------------------------------------------------------
+
+_register(
+    {
+        "E0801": (
+            "no place to start",
+            "A hundred random points of each chain, from uniform(-2, 2) on the unconstrained space shrinking towards 0, all had an infinite or undefined energy, Jacobian or gradient. Usually a space is wider than the support of a term (`sigma: real` where `positive` is meant), or the energy has log(0), 0/0 or an overflow near the middle of its spaces.",
+        ),
+        "E0802": (
+            "not finite",
+            "A draw that was kept has an energy that is infinite or undefined, so nothing after it can be trusted. An energy without lower bound (a density that is infinite somewhere), or float32 overflow, does this; `--x64` tells the two apart.",
+        ),
+        "E0803": (
+            "nothing was accepted",
+            "Not one proposal of any chain was accepted during sampling: the draws are one point repeated. Give more warm-up, a smaller step, or a method that fits the model better (`energylang methods`).",
+        ),
+        "E0804": (
+            "the disk is full",
+            "The file system ran out of space. What was drawn before is kept and whole: free some space and give the same command with `--resume`, or write elsewhere with `--out`.",
+        ),
+        "E0805": (
+            "not enough memory",
+            "The draws alone would need more memory than this machine has. Give `--out` (draws then go to disk as they are made), fewer draws or chains, or keep less of a draw.",
+        ),
+        "E0806": (
+            "the loss is not finite",
+            "The loss of a training step is infinite or undefined. Usually the learning rate is too large, or the energy overflows on some row of the data.",
+        ),
+        "E0807": (
+            "every weight is zero",
+            "No particle landed where the target has any density, so there is no estimate. The base and the target do not overlap: use a path with more levels between them, or a Markov chain method.",
+        ),
+        "E0808": (
+            "a kernel of an ensemble",
+            "This method moves all chains together, which the chain driver does not run.",
+        ),
+    },
+    exit_code=4,
+)
+_register(
+    {
+        "E0820": (
+            "cannot write there",
+            "The file of a run, or the folder of its parts beside it, cannot be created or written. Check that the folder exists and is yours to write, or give another `--out`.",
+        ),
+        "E0821": (
+            "the checkpoint is of another run",
+            "`--resume` continues a run only if everything its draws depend on is the same: model sources, data, options, method, versions, lane width and device. The message lists what differs. Undo that, or run without `--resume` to start again.",
+        ),
+        "E0822": (
+            "another run is writing there",
+            "Two runs cannot write the same output. Wait for the other to end, or give another `--out`.",
+        ),
+    },
+    exit_code=2,
+)
+_register(
+    {
+        "E0830": (
+            "the checkpoint is damaged",
+            "A part of an interrupted run cannot be read back, or does not have the arrays of this model, and what follows it cannot be continued. Remove the folder and start again; the same seed gives the same draws.",
+        ),
+        "E0831": (
+            "not the file of a run",
+            "The file is missing, cut off, or was not written by `energylang`.",
+        ),
+    },
+    exit_code=3,
+)
+_register(
+    {
+        "E0840": (
+            "interrupted",
+            "The run was stopped by Ctrl-C after its current chunk. With `--out` what was drawn is kept beside the output file, and the same command with `--resume` continues to the very draws that an uninterrupted run gives.",
+        ),
+    },
+    exit_code=130,
 )

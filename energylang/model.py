@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import jax
 from jax import Array
 
-PRNGKey = Array
-Scalar = Array
-Info = dict[str, Array]
+from energylang.catalog import MethodCall, Verb
+
+PRNGKey: TypeAlias = Array
+Scalar: TypeAlias = Array
+Info: TypeAlias = dict[str, Array]
 """Statistics of one step or span, scalars under ArviZ's names: acceptance_rate, diverging, step_size, n_steps…"""
 
 
@@ -120,7 +122,7 @@ class Target(Protocol):
         ...
 
     def outputs(self, x: Point) -> dict[str, Array]:
-        """What is kept of a draw: each variable at its value in its space (int8 or int16 where discrete), each report."""
+        """What is kept of a draw: each variable at its value in its space (int8, int16 if discrete), each report."""
         ...
 
     def at(self, level: Array) -> Target:
@@ -128,11 +130,15 @@ class Target(Protocol):
         ...
 
     def select(self, selection: Selection, rest: Point) -> Target:
-        """The conditional energy of some variables, the others fixed at `rest`: a Target over the smaller Point."""
+        """The conditional energy of some variables, the others fixed at `rest`: a Target over the smaller Point.
+
+        rest: a whole Point of this target, of which the selected part is ignored. The smaller Point keeps the order of
+        the selection; code arrays of which nothing is selected are dropped, from `facts.cardinalities` too.
+        """
         ...
 
     def given(self, rest: Point) -> Target:
-        """A selected target with other fixed values: same treedef, never a retrace."""
+        """A selected target with other fixed values (a whole Point, as for `select`): same treedef, never a retrace."""
         ...
 
 
@@ -160,6 +166,11 @@ class Kernel(Protocol[S, P, A]):
 
     @property
     def scope(self) -> Literal["chain", "ensemble"]: ...
+
+    @property
+    def moves(self) -> Literal["continuous", "discrete", "any"]:
+        """Which variables it can move; the rest of the Point it leaves alone. The catalog's spec says the same."""
+        ...
 
     def init(self, target: Target, x: Point, key: PRNGKey) -> S:
         """The state at x, caches filled."""
@@ -213,6 +224,14 @@ class Path(Protocol[Z, T]):
         ...
 
 
+class Choice(Protocol):
+    """The method where the user names none (`protocol = "choice"` in the catalog): from the facts, with its reason."""
+
+    def choose(self, facts: Facts, verb: Verb) -> tuple[MethodCall, str]:
+        """The method, and why, as a sentence with the numbers it rests on."""
+        ...
+
+
 class Player(NamedTuple):
     """One optimiser of an objective: `owns` names the parameters it moves (empty: all), each `every` steps."""
 
@@ -222,9 +241,9 @@ class Player(NamedTuple):
 
 
 O = TypeVar("O")  # noqa: E741 - the design's letter for an objective's memory
-Metrics = dict[str, Array]
-Params = dict[str, Any]
-Batch = Mapping[str, Array]
+Metrics: TypeAlias = dict[str, Array]
+Params: TypeAlias = dict[str, Any]
+Batch: TypeAlias = Mapping[str, Array]
 
 
 class Trainable(Protocol):

@@ -1,0 +1,73 @@
+"""Rules shared by kernels that learn a step size and a scale in warm-up."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+
+
+class DualAveraging(NamedTuple):
+    """Memory of dual averaging (Nesterov 2009; Hoffman and Gelman 2014, section 3.2.1). All scalars.
+
+    log_step: the step size now in use. log_average: its weighted average, what sampling will use. count: updates done.
+    error: running mean of target minus observed acceptance. log_anchor: where the iterates are shrunk to, log(10 step).
+    """
+
+    log_step: Array
+    log_average: Array
+    count: Array
+    error: Array
+    log_anchor: Array
+
+
+def start_averaging(step_size: Array) -> DualAveraging:
+    """A fresh memory around `step_size`, which is tried first."""
+    log_step = jnp.log(step_size)
+    zero = jnp.zeros_like(log_step)
+    return DualAveraging(log_step, log_step, zero, zero, log_step + jnp.log(10.0))
+
+
+def average(memory: DualAveraging, acceptance: Array, wanted: float) -> DualAveraging:
+    """One update towards the acceptance rate `wanted`, with the constants of Stan: gamma 0.05, t0 10, kappa 0.75.
+
+    An acceptance rate that is not a number counts as a rejection.
+    """
+    count = memory.count + 1.0
+    shortfall = wanted - jnp.where(jnp.isfinite(acceptance), jnp.minimum(acceptance, 1.0), 0.0)
+    error = memory.error + (shortfall - memory.error) / (count + 10.0)
+    log_step = memory.log_anchor - jnp.sqrt(count) / 0.05 * error
+    weight = count**-0.75
+    log_average = weight * log_step + (1.0 - weight) * memory.log_average
+    return DualAveraging(log_step, log_average, count, error, memory.log_anchor)
+
+
+class Moments(NamedTuple):
+    """Welford's running moments. count: scalar. mean: float[R]. squares: float[R] (diagonal) or float[R, R] (dense)."""
+
+    count: Array
+    mean: Array
+    squares: Array
+
+
+def no_moments(reals: int, dense: bool) -> Moments:
+    return Moments(jnp.zeros(()), jnp.zeros(reals), jnp.zeros((reals, reals) if dense else reals))
+
+
+def observe(moments: Moments, value: Array) -> Moments:
+    """The moments with one more vector, float[R]."""
+    count = moments.count + 1.0
+    before = value - moments.mean
+    mean = moments.mean + before / count
+    after = value - mean
+    product = jnp.outer(after, before) if moments.squares.ndim == 2 else after * before
+    return Moments(count, mean, moments.squares + product)
+
+
+def regularised(moments: Moments) -> Array:
+    """The covariance (or variances), shrunk to 0.001 with the weight of five draws, as Stan does."""
+    count = moments.count
+    covariance = moments.squares / jnp.maximum(count - 1.0, 1.0)
+    unit = jnp.eye(covariance.shape[0]) if covariance.ndim == 2 else 1.0
+    return (count * covariance + 5.0 * 1e-3 * unit) / (count + 5.0)

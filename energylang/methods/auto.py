@@ -1,0 +1,74 @@
+"""The method for a target, where the user names none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from energylang.catalog import MethodCall, Verb
+from energylang.diagnostics import Diagnostic, DiagnosticError
+from energylang.model import Facts
+
+FEW_STATES = 2**14
+"""Configurations that are listed without being asked: milliseconds, and draws are exact."""
+FEW_COLOURS = 16
+"""Colours up to which a Gibbs sweep, one evaluation of the gains for each, beats as many informed single flips."""
+
+
+@dataclass(frozen=True)
+class Auto:
+    """Chooses a method from what the analyses found."""
+
+    def choose(self, facts: Facts, verb: Verb) -> tuple[MethodCall, str]:
+        """The method, and the reason as a sentence with the numbers it rests on."""
+        return choose(facts, verb)
+
+
+def choose(facts: Facts, verb: Verb) -> tuple[MethodCall, str]:
+    """The method for a task on a target, and the reason as a sentence; `DiagnosticError` where there is none."""
+    if verb == "train":
+        return MethodCall("mle"), "an energy that is normalised is trained by maximum likelihood"
+    if verb not in ("sample", "evidence"):
+        raise DiagnosticError([Diagnostic("E0648", f"no method is chosen by itself for `{verb}`", fix="name a method")])
+    if facts.discrete and not facts.reals and facts.states <= FEW_STATES:
+        return MethodCall(
+            "enumerate"
+        ), f"{_count(facts.states, 'configuration')} can be listed, so draws and log Z are exact"
+    if verb == "evidence":
+        where = " and ".join(_contents(facts))
+        reason = (
+            f"importance sampling of {where} from a fixed base: unbiased, and poor unless the target is near the base"
+        )
+        return MethodCall("importance"), reason
+    if not facts.discrete:
+        return MethodCall(
+            "nuts"
+        ), f"{_count(facts.reals, 'unconstrained real')} and no discrete variable, so gradients lead"
+    kernel, why = _discrete(facts)
+    if not facts.reals:
+        return kernel, why
+    call = MethodCall("blocks", inner=((None, kernel), (None, MethodCall("nuts"))))
+    return call, f"{_count(facts.reals, 'unconstrained real')} by gradients; for the rest, {why}"
+
+
+def _discrete(facts: Facts) -> tuple[MethodCall, str]:
+    sites = _count(facts.discrete, "discrete site")
+    if facts.gains == "exact" and 0 < facts.colours <= FEW_COLOURS:
+        return MethodCall(
+            "gibbs"
+        ), f"{sites} in {_count(facts.colours, 'colour')}, each drawn at once from exact conditionals"
+    if facts.gains != "exact":
+        return MethodCall("gwg"), f"{sites} whose gains are estimates from a gradient, corrected by Metropolis steps"
+    if not facts.colours:
+        return MethodCall("gwg"), f"{sites} with exact gains and no colouring, so informed single flips"
+    return MethodCall(
+        "gwg"
+    ), f"{sites} in {_count(facts.colours, 'colour')}, too many for sweeps, so informed single flips"
+
+
+def _contents(facts: Facts) -> list[str]:
+    reals = [_count(facts.reals, "unconstrained real")] if facts.reals else []
+    return reals + ([_count(facts.discrete, "discrete site")] if facts.discrete else [])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,188 @@
+"""Gibbs with gradients: locally informed proposals for spins, binary and categorical variables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from energylang.diagnostics import Diagnostic, DiagnosticError
+from energylang.methods._categorical import Weights, draw, finite_peak, folded, invert_logits
+from energylang.model import Facts, Info, Phase, Point, PRNGKey, Target
+
+WEIGHTS = {
+    "sqrt": lambda gain: 0.5 * gain,
+    "ratio": jax.nn.log_sigmoid,
+    "max": lambda gain: jnp.maximum(gain, 0.0),
+    "min": lambda gain: jnp.minimum(gain, 0.0),
+}
+"""log g(exp(gain)) of the locally balanced g(t) = sqrt t, t / (1 + t), max(1, t) and min(1, t) (Zanella 2020)."""
+
+
+class Proposal(NamedTuple):
+    """The proposal distribution at a point, all that a step needs of the gains there.
+
+    weights: of each of the D sites, relative to the largest. log_total: log of the sum of all weights g.
+    site: float[D], the log weight of each site (empty where a step has no use for it). values: for each cardinality
+    above two float[D_k, k], log weights with minus infinity at the current value; empty for cardinality two.
+    """
+
+    weights: Weights
+    log_total: Array
+    site: Any
+    values: tuple[Any, ...]
+
+
+class GwgState(NamedTuple):
+    """x: the Point. proposal: the proposal there. log_density: scalar (empty where the ratio needs none)."""
+
+    x: Point
+    proposal: Proposal
+    log_density: Any
+
+
+class GwgTuning(NamedTuple):
+    """flips: scalar, how many draws a step makes (rounded)."""
+
+    flips: Array
+
+
+class GwgMemory(NamedTuple):
+    """flips: scalar, the moving iterate. mean: its mean over the second half of warm-up. count: terms of that mean."""
+
+    flips: Array
+    mean: Array
+    count: Array
+
+
+@dataclass(frozen=True)
+class Gwg:
+    """Gibbs with gradients (Grathwohl et al. 2021), on all discrete variables at once.
+
+    A step draws a site with probability proportional to the sum over its other values of g(exp(gain)), then a value.
+    With exact gains and one draw the Metropolis ratio is Z(x) / Z(y) for every balanced g, and no energy is evaluated;
+    otherwise the gains only propose and the ratio uses the true log density. Either way the proposal at x is carried,
+    so a step costs one evaluation of the gains.
+
+    With `flips` above one a step makes that many draws of sites with replacement and changes each site drawn; the
+    reverse move draws the same sequence. `adaptive` learns how many in warm-up, between 1 and `flips`, so as to accept
+    57.4 % (Sun et al. 2022), and keeps the mean of the second half of warm-up.
+
+    Info: acceptance_rate (the probability), flips.
+    """
+
+    weight: Literal["sqrt", "ratio", "max", "min"] = "sqrt"
+    flips: int = 1
+    adaptive: bool = False
+    target_acceptance: float = 0.574
+
+    def __post_init__(self) -> None:
+        if self.adaptive and self.flips < 2:
+            message = "`gwg(adaptive = true)` has nothing to learn with one flip a step"
+            raise DiagnosticError([Diagnostic("E0647", message, fix="give the most it may make: `flips = 32`")])
+
+    @property
+    def scope(self) -> Literal["chain", "ensemble"]:
+        return "chain"
+
+    @property
+    def moves(self) -> Literal["continuous", "discrete", "any"]:
+        return "discrete"
+
+    def _needs_density(self, facts: Facts) -> bool:
+        return self.flips > 1 or facts.gains != "exact"
+
+    def _proposal(self, target: Target, x: Point) -> Proposal:
+        log_weight = WEIGHTS[self.weight]
+        sites, values = [], []
+        for gain, code in zip(target.gains(x), x.code, strict=True):
+            cardinality = gain.shape[1]
+            if cardinality == 2:
+                sites.append(log_weight(jnp.where(code == 0, gain[:, 1], gain[:, 0])))
+                values.append(())
+            else:
+                current = jnp.arange(cardinality) == code[:, None]
+                values.append(jnp.where(current, -jnp.inf, log_weight(gain)))
+                sites.append(jax.nn.logsumexp(values[-1], axis=1))
+        site = jnp.concatenate(sites)
+        peak = finite_peak(site)
+        weights = folded(jnp.exp(site - peak))
+        log_total = peak[0] + jnp.log(weights.totals.sum())
+        return Proposal(weights, log_total, site if self._needs_density(target.facts) else (), tuple(values))
+
+    def _at(self, target: Target, x: Point) -> GwgState:
+        log_density = target.log_density(x) if self._needs_density(target.facts) else ()
+        return GwgState(x, self._proposal(target, x), log_density)
+
+    def init(self, target: Target, x: Point, key: PRNGKey) -> GwgState:
+        return self._at(target, x)
+
+    def refresh(self, target: Target, state: GwgState) -> GwgState:
+        return self._at(target, state.x)
+
+    def step(self, target: Target, tune: GwgTuning, state: GwgState, key: PRNGKey) -> tuple[GwgState, Info]:
+        facts, forward = target.facts, state.proposal
+        uniforms = jax.random.uniform(key, (self.flips + 1, 3))
+        drawn = jax.vmap(draw, in_axes=(None, 0))(forward.weights, uniforms[:-1, :2])
+        used = jnp.arange(self.flips) < jnp.round(tune.flips)
+        # Draws of one site share the value of the first of them, which alone counts in the probability of values.
+        first = jnp.argmax(drawn[:, None] == drawn[None, :], axis=1)
+        leading = used & (first == jnp.arange(self.flips))
+
+        code = []
+        log_ratio = jnp.zeros(())
+        offsets = [0, *accumulate(facts.sites)]
+        picked: list[Any] = []
+        for old, values, offset in zip(state.x.code, forward.values, offsets, strict=False):
+            count = old.shape[0]
+            place = jnp.clip(drawn - offset, 0, max(count - 1, 0))
+            here = used & (drawn >= offset) & (drawn < offset + count)
+            if isinstance(values, tuple):
+                new = 1 - old[place]
+            else:
+                rows = values[place]
+                new = invert_logits(rows, uniforms[:-1, 2])[first]
+                chosen = jnp.take_along_axis(rows, new[:, None], axis=1)[:, 0]
+                picked.append((here & leading, place, old[place], chosen))
+            code.append(old.at[jnp.where(here, place, count)].set(new.astype(old.dtype), mode="drop"))
+        x = Point(state.x.real, tuple(code))
+        backward = self._proposal(target, x)
+
+        if self._needs_density(facts):
+            log_density = target.log_density(x)
+            go, back = forward.site[drawn] - forward.log_total, backward.site[drawn] - backward.log_total
+            log_ratio = log_density - state.log_density + jnp.where(used, back - go, 0.0).sum()
+            wide = [i for i, values in enumerate(forward.values) if not isinstance(values, tuple)]
+            for index, (counted, place, old, chosen) in zip(wide, picked, strict=True):
+                returning = backward.values[index]
+                site = drawn
+                back = returning[place, old] - backward.site[site]
+                log_ratio += jnp.where(counted, back - (chosen - forward.site[site]), 0.0).sum()
+        else:
+            log_density = ()
+            log_ratio = forward.log_total - backward.log_total
+        # Not a number: neither point has a density, or no move leaves x. Such a proposal is never accepted.
+        log_ratio = jnp.where(jnp.isnan(log_ratio), -jnp.inf, log_ratio)
+        accept = jnp.log(uniforms[-1, 0]) < log_ratio
+        proposed = GwgState(x, backward, log_density)
+        kept = jax.tree.map(lambda new, old: jnp.where(accept, new, old), proposed, state)
+        return kept, {"acceptance_rate": jnp.exp(jnp.minimum(log_ratio, 0.0)), "flips": jnp.round(tune.flips)}
+
+    def tuning(self, target: Target) -> tuple[GwgTuning, GwgMemory]:
+        flips = jnp.asarray(1.0 if self.adaptive else float(self.flips))
+        return GwgTuning(flips), GwgMemory(flips, jnp.zeros(()), jnp.zeros(()))
+
+    def adapt(
+        self, phase: Phase, tune: GwgTuning, memory: GwgMemory, state: GwgState, info: Info
+    ) -> tuple[GwgTuning, GwgMemory]:
+        if not self.adaptive:
+            return tune, memory
+        flips = jnp.clip(memory.flips + info["acceptance_rate"] - self.target_acceptance, 1.0, self.flips)
+        counted = phase.progress > 0.5
+        count = memory.count + counted
+        mean = memory.mean + jnp.where(counted, (flips - memory.mean) / jnp.maximum(count, 1.0), 0.0)
+        return GwgTuning(jnp.where(phase.last, mean, flips)), GwgMemory(flips, mean, count)
