@@ -1,0 +1,134 @@
+"""The parser's table: made from `grammar/energy.lark` by Lark, kept as plain data.
+
+Lark is imported only to make the table. What is kept holds nothing but strings, numbers and containers, so loading it
+runs no code and takes a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import marshal
+from dataclasses import dataclass
+from functools import cache
+
+from energylang import cache as store
+from energylang import resources
+
+STARTS = ("module", "block", "expression")
+_FORMAT = "1"
+
+PASS, SPLICE, CALL = range(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a reduction does: `kept` children of `length` symbols; pass the only one on, splice them, or call `name`."""
+
+    origin: str
+    length: int
+    kept: tuple[int, ...]
+    mode: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`states[s][symbol]` is a state to go to, or `~r` where rule `r` is reduced."""
+
+    states: tuple[dict[str, int], ...]
+    starts: dict[str, int]
+    ends: dict[str, int]
+    rules: tuple[Rule, ...]
+    keywords: dict[str, str]
+    symbols: dict[str, str]
+    patterns: dict[str, str]
+
+
+@cache
+def parser_table() -> Table:
+    """The table, from the private cache or made afresh."""
+    grammar = resources.text("grammar", "energy.lark")
+    key = _FORMAT + grammar
+    stored = store.load("grammar", key)
+    if stored is not None:
+        try:
+            return _unpack(marshal.loads(stored))
+        except (ValueError, EOFError, TypeError, KeyError):
+            pass  # A damaged file is made again.
+    plain = build(grammar)
+    store.store("grammar", key, marshal.dumps(plain))
+    return _unpack(plain)
+
+
+def _unpack(plain: dict) -> Table:
+    return Table(
+        tuple(plain["states"]),
+        plain["starts"],
+        plain["ends"],
+        tuple(Rule(*rule) for rule in plain["rules"]),
+        plain["keywords"],
+        plain["symbols"],
+        plain["patterns"],
+    )
+
+
+def build(grammar: str, strict: bool = False) -> dict:
+    """Make the plain form of the table from the grammar's text; `strict` refuses every conflict and collision."""
+    import io
+    import pickle
+
+    from lark import Lark
+
+    parser = Lark(grammar, parser="lalr", start=list(STARTS), maybe_placeholders=False, strict=strict)
+    saved = io.BytesIO()
+    parser.save(saved)
+    content = pickle.loads(saved.getvalue())
+    memo = content["memo"]
+    lalr = content["data"]["parser"]["parser"]
+    rule_number: dict[int, int] = {}
+    rules = []
+    for identity, item in memo.items():
+        if item["__type__"] == "Rule":
+            rule_number[identity] = len(rules)
+            rules.append(_plain_rule(item))
+    names = lalr["tokens"]
+    state_number = {state: number for number, state in enumerate(lalr["states"])}
+    states = [
+        {
+            names[symbol]: ~rule_number[target["@"]] if reduces else state_number[target]
+            for symbol, (reduces, target) in actions.items()
+        }
+        for actions in lalr["states"].values()
+    ]
+    keywords, symbols, patterns = {}, {}, {}
+    for terminal in parser.terminals:
+        pattern = terminal.pattern
+        if pattern.type == "str":
+            symbols[pattern.value] = terminal.name
+        elif pattern.value.endswith(r"\b"):
+            keywords[pattern.value.removesuffix(r"\b")] = terminal.name
+        else:
+            patterns[terminal.name] = pattern.value
+    return {
+        "states": states,
+        "starts": {start: state_number[state] for start, state in lalr["start_states"].items()},
+        "ends": {start: state_number[state] for start, state in lalr["end_states"].items()},
+        "rules": rules,
+        "keywords": keywords,
+        "symbols": symbols,
+        "patterns": patterns,
+    }
+
+
+def _plain_rule(item: dict) -> tuple[str, int, tuple[int, ...], int, str]:
+    """Lark's own conventions: `_terminals` vanish, `_rules` and repetitions splice, `?rules` pass an only child on."""
+    origin = item["origin"]["name"]
+    expansion = item["expansion"]
+    kept = tuple(place for place, symbol in enumerate(expansion) if not symbol.get("filter_out"))
+    alias = item["alias"]
+    if origin.startswith("__"):
+        mode = SPLICE
+    elif len(kept) == 1 and not alias and (item["options"]["expand1"] or origin.startswith("_")):
+        mode = PASS
+    else:
+        mode = CALL
+    return origin, len(expansion), kept, mode, alias or origin
