@@ -1,0 +1,255 @@
+"""The checker: AST → IR. Reports everything that is wrong in one run; imports neither JAX nor numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from energylang.syntax.library import parse_library
+
+from energylang.check.constants import const, evaluate
+from energylang.check.context import CONSTANTS, POISON, Const, Context, Found, Poison, did_you_mean
+from energylang.check.energies import energy, space_like
+from energylang.check.expressions import expression
+from energylang.check.spaces import require_solvable, space_of
+from energylang.check.tasks import task
+from energylang.diagnostics import Diagnostics, Label
+from energylang.ir.nodes import Data, Energy, Let, Local, Param, Program, Reference, Variable, symbols
+from energylang.ir.types import Dim, Range
+from energylang.ir.verify import verify
+from energylang.syntax import ast
+
+
+def check(module: ast.Module, diagnostics: Diagnostics, overrides: Mapping[str, Const] | None = None) -> Program | None:
+    """The checked program, or None where there are errors (all of them are in `diagnostics`).
+
+    `overrides` are values of consts given from outside (`--set beta=0.4`).
+    """
+    context = new_context(module, diagnostics, overrides)
+    _data(context)
+    for name, declaration in context.values.items():
+        if isinstance(declaration, ast.Const):
+            const(context, name)
+    _params(context)
+    _lets(context)
+    energies: dict[str, Energy] = {}
+    failed: set[str] = set()
+    for declaration in module.declarations:
+        if isinstance(declaration, ast.Energy):
+            found = energy(context, declaration)
+            if found is None:
+                failed.add(declaration.name.text)
+            elif declaration.kind == "energy":
+                energies[declaration.name.text] = found
+        elif isinstance(declaration, ast.Fn):
+            _fn(context, declaration)
+    _later(context)
+    tasks = [task(context, d, energies, failed) for d in module.declarations if isinstance(d, ast.Task)]
+    if diagnostics.failed:
+        return None
+    return verify(
+        Program(
+            module.source,
+            dict(context.consts),
+            tuple(context.data.values()),
+            tuple(context.lets.values()),
+            tuple(context.params.values()),
+            energies,
+            tuple(t for t in tasks if t is not None),
+        )
+    )
+
+
+def new_context(module: ast.Module, diagnostics: Diagnostics, overrides: Mapping[str, Const] | None = None) -> Context:
+    """The tables of a module, its library behind it; names declared twice are reported."""
+    context = Context(module, diagnostics, dict(overrides or {}))
+    library = parse_library("distributions")
+    context.library = {d.name.text: d for d in library.declarations if isinstance(d, ast.Energy | ast.Fn)}
+    for declaration in module.declarations:
+        names: tuple[ast.Identifier, ...] = ()
+        table: dict[str, Any] = context.values
+        if isinstance(declaration, ast.Const | ast.Data | ast.Param | ast.Schedule):
+            names = (declaration.name,)
+        elif isinstance(declaration, ast.Let):
+            names = declaration.names
+        elif isinstance(declaration, ast.Energy | ast.Fn | ast.Net):
+            names, table = (declaration.name,), context.callables
+        for name in names:
+            if name.text in table:
+                context.error(
+                    "E0203",
+                    f"`{name.text}` is declared twice",
+                    name.span,
+                    related=[Label(_name_span(table[name.text], name.text), "first here")],
+                )
+            elif name.text in CONSTANTS and table is context.values:
+                context.error(
+                    "E0205", f"`{name.text}` is a constant of the language", name.span, fix="choose another name"
+                )
+            else:
+                table[name.text] = declaration
+    for name in context.overrides:
+        if not isinstance(context.values.get(name), ast.Const):
+            consts = [n for n, d in context.values.items() if isinstance(d, ast.Const)]
+            context.error(
+                "E0901",
+                f"`--set {name}=…`: the model has no const `{name}`",
+                None,
+                fix=did_you_mean(name, consts) or f"its consts are {', '.join(consts) or 'none'}",
+            )
+    return context
+
+
+def _name_span(declaration: Any, name: str) -> Any:
+    if isinstance(declaration, ast.Let):
+        return next(n.span for n in declaration.names if n.text == name)
+    return declaration.name.span
+
+
+def _later(context: Context) -> None:
+    for declaration in context.module.declarations:
+        match declaration:
+            case ast.Import():
+                context.not_yet("imports are", declaration.span)
+            case ast.Net():
+                context.not_yet("nets are", declaration.name.span)
+            case ast.Schedule():
+                context.not_yet("schedules are", declaration.name.span)
+
+
+def _data(context: Context) -> None:
+    declarations = [d for d in context.module.declarations if isinstance(d, ast.Data)]
+    for declaration in declarations:
+        name = declaration.name.text
+        space = space_of(context, declaration.type, context.top, data=True)
+        if space is None:
+            context.top.entries[name] = POISON
+            context.solvable |= _dim_names(declaration.type)
+            continue
+        default = None
+        if declaration.default is not None:
+            default = _default(context, declaration.default, len(space.shape))
+        symbol = Data(
+            name, space, declaration.name.span, default, declaration.source.value if declaration.source else None
+        )
+        context.data[name] = symbol
+        context.solvable |= {n for d in space.shape if (n := d.single_name)}
+        found = space.range
+        if space.kind == "int":
+            found = Range(Dim.of(name), Dim.of(name)) if not space.shape and name in context.solvable else space.range
+        context.top.entries[name] = Reference(space.type, declaration.name.span, symbol, range=found)
+    for symbol in context.data.values():
+        require_solvable(context, symbol.space.shape, symbol.space.cardinality, symbol.span, symbol.name, frozenset())
+
+
+def _dim_names(node: ast.TypeExpression) -> set[str]:
+    return {d.text for d in node.dims if isinstance(d, ast.Name)}
+
+
+def _default(context: Context, node: ast.Expression, rank: int) -> Any:
+    """Nested lists of numbers; None after a diagnostic."""
+    if isinstance(node, ast.Array):
+        items = [_default(context, i, rank - 1) for i in node.items]
+        return None if any(i is None for i in items) else items
+    return evaluate(context, node)
+
+
+def _params(context: Context) -> None:
+    for declaration in context.module.declarations:
+        if not isinstance(declaration, ast.Param):
+            continue
+        name = declaration.name.text
+        space = space_of(context, declaration.type, context.top)
+        if space is not None and space.info.discrete:
+            context.error(
+                "E0404",
+                f"a param is learned by gradients, and `{space.kind}` is discrete",
+                declaration.type.span,
+                fix="use a real space",
+            )
+            space = None
+        start = _start(context, declaration.start) if declaration.start is not None else None
+        value = (
+            _default(context, declaration.value, len(space.shape) if space else 0)
+            if declaration.value is not None
+            else None
+        )
+        if space is None or not require_solvable(context, space.shape, None, declaration.name.span, name, frozenset()):
+            context.top.entries[name] = POISON
+            continue
+        symbol = Param(name, space, declaration.name.span, value, start)
+        context.params[name] = symbol
+        context.top.entries[name] = Reference(space.type, declaration.name.span, symbol, range=space.range)
+
+
+def _start(context: Context, node: ast.Expression) -> tuple[str, float, float] | None:
+    """`from normal(mean, scale)` or `from uniform(low, high)`."""
+    if isinstance(node, ast.Call) and node.function.text in ("normal", "uniform") and len(node.arguments) == 2:
+        values = [evaluate(context, a.value) for a in node.arguments]
+        if values[0] is None or values[1] is None:
+            return None
+        return node.function.text, float(values[0]), float(values[1])
+    context.error(
+        "E0502",
+        "a param starts from `normal(mean, scale)` or `uniform(low, high)`",
+        node.span,
+        fix="or from a value: `param b: real = 0`",
+    )
+    return None
+
+
+def _lets(context: Context) -> None:
+    for declaration in context.module.declarations:
+        if not isinstance(declaration, ast.Let):
+            continue
+        if len(declaration.names) > 1:
+            context.not_yet("destructuring `let` is", declaration.span)
+            for name in declaration.names:
+                context.top.entries[name.text] = POISON
+            continue
+        name = declaration.names[0]
+
+        def compute(declaration: ast.Let = declaration, name: ast.Identifier = name) -> Found:
+            return _let(context, declaration, name)
+
+        context.top.entries[name.text] = compute
+    for declaration in context.module.declarations:
+        if isinstance(declaration, ast.Let) and len(declaration.names) == 1:
+            context.top.find(declaration.names[0].text)
+
+
+def _let(context: Context, declaration: ast.Let, name: ast.Identifier) -> Found:
+    key = f"let {name.text}"
+    if key in context.expanding:
+        return context.error("E0204", f"`{name.text}` depends on itself", name.span)
+    context.expanding.append(key)
+    try:
+        value = expression(context, declaration.value, context.top)
+    finally:
+        context.expanding.pop()
+    if isinstance(value, Poison):
+        return POISON
+    outside = [n for n, s in symbols(value).items() if isinstance(s, Param | Variable)]
+    if outside:
+        return context.error(
+            "E0503", f"`{name.text}` uses `{outside[0]}`, and a top-level `let` is computed from data alone", declaration.value.span,
+            fix="move the `let` into the energy",
+        )  # fmt: skip
+    symbol = Let(name.text, space_like(value), name.span, value)
+    context.lets[name.text] = symbol
+    return Reference(value.type, name.span, symbol, range=value.range)
+
+
+def _fn(context: Context, declaration: ast.Fn) -> None:
+    """A function that nothing calls is still checked where its parameters are typed."""
+    scope = context.top.child()
+    if any(p.type is None for p in declaration.parameters):
+        return
+    for parameter in declaration.parameters:
+        assert parameter.type is not None
+        space = space_of(context, parameter.type, scope, data=True)
+        if space is None:
+            return
+        symbol = Local(parameter.name.text, space, parameter.name.span)
+        scope.entries[parameter.name.text] = Reference(space.type, parameter.name.span, symbol, range=space.range)
+    expression(context, declaration.value, scope)

@@ -14,7 +14,6 @@ from energylang.catalog import MethodCall, Traits, Value, Verb
 from energylang.ir.types import ANYWHERE, Dim, Range, Space, Type
 from energylang.source import Source, Span
 
-
 # --- symbols ----------------------------------------------------------------------------------------------------
 
 

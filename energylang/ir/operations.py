@@ -109,16 +109,29 @@ def _bound(operator: str, left: Any, right: Any) -> Any:
 def _arithmetic_range(operator: str, arguments: Sequence[Expr]) -> Range:
     a, b = arguments[0].range, arguments[1].range
     if operator == "add":
-        return Range(_bound("add", a.low, b.low), _bound("add", a.high, b.high), a.open_low or b.open_low, a.open_high or b.open_high)
+        return Range(
+            _bound("add", a.low, b.low),
+            _bound("add", a.high, b.high),
+            a.open_low or b.open_low,
+            a.open_high or b.open_high,
+        )
     if operator == "sub":
-        return Range(_bound("sub", a.low, b.high), _bound("sub", a.high, b.low), a.open_low or b.open_high, a.open_high or b.open_low)
+        return Range(
+            _bound("sub", a.low, b.high),
+            _bound("sub", a.high, b.low),
+            a.open_low or b.open_high,
+            a.open_high or b.open_low,
+        )
     low_a, low_b = a.number_low(), b.number_low()
     if low_a is not None and low_b is not None and low_a >= 0 and low_b >= 0:
         high = None
         if isinstance(a.high, Dim) and isinstance(b.high, Dim):
             high = a.high * b.high
-        return Range(0.0 if operator == "div" else low_a * low_b, high if operator == "mul" else None,
-                     (a.open_low or low_a > 0) and (b.open_low or low_b > 0 or operator == "div"))
+        return Range(
+            0.0 if operator == "div" else low_a * low_b,
+            high if operator == "mul" else None,
+            (a.open_low or low_a > 0) and (b.open_low or low_b > 0 or operator == "div"),
+        )
     return ANYWHERE
 
 
@@ -136,7 +149,9 @@ def _integer(name: str) -> Rule:
             if a.type.kind is Kind.REAL:
                 sign = "//" if name == "floordiv" else "%"
                 raise OperationError(
-                    "E0302", f"`{sign}` takes integers, and this is real", blame=(i,),
+                    "E0302",
+                    f"`{sign}` takes integers, and this is real",
+                    blame=(i,),
                     fix="use `/` for real division, or `floor(x / y)`",
                 )
         divisor = arguments[1].range
@@ -154,7 +169,9 @@ def _power(name: str) -> Rule:
     def rule(arguments: Sequence[Expr], attributes: tuple[Any, ...]) -> tuple[Type, Range]:
         base, exponent = arguments
         point = _point(exponent)
-        whole = base.type.kind is not Kind.REAL and exponent.type.kind is not Kind.REAL and point is not None and point >= 0
+        whole = (
+            base.type.kind is not Kind.REAL and exponent.type.kind is not Kind.REAL and point is not None and point >= 0
+        )
         even = point is not None and float(point).is_integer() and int(point) % 2 == 0
         low = base.range.number_low()
         positive = low is not None and (low > 0 or (low == 0 and base.range.open_low))
@@ -173,8 +190,11 @@ def _logic(name: str) -> Rule:
         for i, a in enumerate(arguments):
             if a.type.kind is not Kind.BOOL:
                 raise OperationError(
-                    "E0302", f"`{name}` takes bool values, and this is {a.type.kind}", blame=(i,),
-                    cause="numbers are never taken for bool", fix="compare it: `x == 1`, `x > 0`",
+                    "E0302",
+                    f"`{name}` takes bool values, and this is {a.type.kind}",
+                    blame=(i,),
+                    cause="numbers are never taken for bool",
+                    fix="compare it: `x == 1`, `x > 0`",
                 )
         return Type(Kind.BOOL, _shape(arguments)), Range(Dim.of(0), Dim.of(1))
 
@@ -186,7 +206,9 @@ def _where(name: str) -> Rule:
         condition, then, otherwise = arguments
         if condition.type.kind is not Kind.BOOL:
             raise OperationError(
-                "E0302", f"a condition is bool, and this is {condition.type.kind}", blame=(0,),
+                "E0302",
+                f"a condition is bool, and this is {condition.type.kind}",
+                blame=(0,),
                 fix="compare it: `if x == 1 then … else …`",
             )
         found = then.range if then.range == otherwise.range else ANYWHERE
@@ -280,7 +302,9 @@ def slice_length(start: Dim, stop: Dim, step: int, dim: Dim) -> Dim:
     first, last = start.constant, stop.constant
     if first is None or last is None:
         raise OperationError(
-            "E0304", f"a slice with a step needs an axis of known size, and this one is `{dim}`", blame=(0,),
+            "E0304",
+            f"a slice with a step needs an axis of known size, and this one is `{dim}`",
+            blame=(0,),
             fix="give the size as a const",
         )
     return Dim.of(len(range(first, last, step)))
@@ -297,8 +321,10 @@ def _reshape(name: str) -> Rule:
             new = new * dim
         if old != new:
             raise OperationError(
-                "E0303", f"cannot reshape {show_shape(arguments[0].type.shape)} to {show_shape(attributes)}",
-                blame=(0,), cause=f"the first has {old} entries, the second {new}",
+                "E0303",
+                f"cannot reshape {show_shape(arguments[0].type.shape)} to {show_shape(attributes)}",
+                blame=(0,),
+                cause=f"the first has {old} entries, the second {new}",
             )
         return Type(arguments[0].type.kind, tuple(attributes)), arguments[0].range
 
@@ -326,10 +352,14 @@ def _concatenate(name: str) -> Rule:
         total = Dim(())
         for i, a in enumerate(arguments):
             shape = a.type.shape
-            if len(shape) != len(first) or any(d != e for k, (d, e) in enumerate(zip(shape, first, strict=True)) if k != axis):
+            if len(shape) != len(first) or any(
+                d != e for k, (d, e) in enumerate(zip(shape, first, strict=True)) if k != axis
+            ):
                 raise OperationError(
-                    "E0301", f"cannot concatenate {show_shape(first)} and {show_shape(shape)} along axis {axis}",
-                    blame=(0, i), cause="every other axis must be the same",
+                    "E0301",
+                    f"cannot concatenate {show_shape(first)} and {show_shape(shape)} along axis {axis}",
+                    blame=(0, i),
+                    cause="every other axis must be the same",
                 )
             total = total + shape[axis]
         shape = (*first[:axis], total, *first[axis + 1 :])
@@ -346,8 +376,10 @@ def _stack(name: str) -> Rule:
         for i, a in enumerate(arguments):
             if a.type.shape != first:
                 raise OperationError(
-                    "E0301", f"items of an array differ in shape: {show_shape(first) or 'a scalar'} and "
-                    f"{show_shape(a.type.shape) or 'a scalar'}", blame=(0, i),
+                    "E0301",
+                    f"items of an array differ in shape: {show_shape(first) or 'a scalar'} and "
+                    f"{show_shape(a.type.shape) or 'a scalar'}",
+                    blame=(0, i),
                 )
         return Type(max(a.type.kind for a in arguments), (Dim.of(len(arguments)), *first)), _common_range(arguments)
 
@@ -383,7 +415,12 @@ def _reduce(name: str) -> Rule:
         shape = _reduced(a.type.shape, attributes)
         if name in ("any", "all"):
             if a.type.kind is not Kind.BOOL:
-                raise OperationError("E0302", f"`{name}` takes bool values, and this is {a.type.kind}", blame=(0,), fix="compare it first")
+                raise OperationError(
+                    "E0302",
+                    f"`{name}` takes bool values, and this is {a.type.kind}",
+                    blame=(0,),
+                    fix="compare it first",
+                )
             return Type(Kind.BOOL, shape), Range(Dim.of(0), Dim.of(1))
         if name in ("mean", "logsumexp"):
             return Type(Kind.REAL, shape), a.range if name == "mean" else ANYWHERE
@@ -406,14 +443,19 @@ def _matmul(name: str) -> Rule:
         for i, shape in enumerate((a, b)):
             if len(shape) not in (1, 2):
                 raise OperationError(
-                    "E0303", f"`@` takes vectors and matrices, and this has {len(shape)} axes", blame=(i,),
+                    "E0303",
+                    f"`@` takes vectors and matrices, and this has {len(shape)} axes",
+                    blame=(i,),
                     fix="use `*` for scalars, or index it to a matrix",
                 )
         inner_a, inner_b = a[-1], b[0]
         if inner_a != inner_b:
             raise OperationError(
-                "E0301", f"cannot multiply {show_shape(a)} by {show_shape(b)}", blame=(0, 1),
-                cause=_mismatch(inner_a, inner_b), fix="transpose one side, or rename the dim",
+                "E0301",
+                f"cannot multiply {show_shape(a)} by {show_shape(b)}",
+                blame=(0, 1),
+                cause=_mismatch(inner_a, inner_b),
+                fix="transpose one side, or rename the dim",
             )
         kind = max(Kind.INT, *(x.type.kind for x in arguments))
         return Type(kind, a[:-1] + b[1:]), ANYWHERE

@@ -42,9 +42,7 @@ class Dim:
 
     def __mul__(self, other: Dim | int) -> Dim:
         other = other if isinstance(other, Dim) else Dim.of(other)
-        return Dim._collect(
-            [(tuple(sorted(m + n)), c * d) for m, c in self.terms for n, d in other.terms]
-        )
+        return Dim._collect([(tuple(sorted(m + n)), c * d) for m, c in self.terms for n, d in other.terms])
 
     @property
     def constant(self) -> int | None:

@@ -1,0 +1,154 @@
+"""Values known when a model is checked: consts, options, bounds, axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from energylang.check.context import CONSTANTS, Const, Context, did_you_mean
+from energylang.syntax import ast
+
+_FUNCTIONS: dict[str, Callable[..., float]] = {
+    "exp": math.exp,
+    "log": math.log,
+    "log1p": math.log1p,
+    "expm1": math.expm1,
+    "sqrt": math.sqrt,
+    "sin": math.sin,
+    "cos": math.cos,
+    "tan": math.tan,
+    "tanh": math.tanh,
+    "atan": math.atan,
+    "abs": abs,
+    "floor": math.floor,
+    "ceil": math.ceil,
+    "round": round,
+    "min": min,
+    "max": max,
+    "minimum": min,
+    "maximum": max,
+    "lgamma": math.lgamma,
+}
+
+_OPERATORS: dict[str, Callable[[Const, Const], Const]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "//": lambda a, b: a // b,
+    "%": lambda a, b: a % b,
+    "^": lambda a, b: float(a) ** b if b < 0 else a**b,
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+    "and": lambda a, b: bool(a) and bool(b),
+    "or": lambda a, b: bool(a) or bool(b),
+}
+
+_LARGEST = 2**63 - 1
+
+
+def evaluate(context: Context, node: ast.Expression, *, quiet: bool = False) -> Const | None:
+    """The value of a constant expression, or None after a diagnostic (without one where `quiet`)."""
+
+    def refuse(code: str, message: str, span: ast.Span, fix: str = "") -> None:
+        if not quiet:
+            context.error(code, message, span, fix=fix)
+
+    def visit(e: ast.Expression) -> Const | None:
+        match e:
+            case ast.Number(value=value) | ast.Boolean(value=value):
+                return value
+            case ast.Name(text=name, qualifier=None):
+                if name in context.values and isinstance(context.values[name], ast.Const):
+                    return const(context, name)
+                if name in CONSTANTS:
+                    return CONSTANTS[name]
+                declared = name in context.values
+                consts = [n for n, d in context.values.items() if isinstance(d, ast.Const)]
+                refuse(
+                    "E0207" if declared else "E0201",
+                    f"`{name}` is not a const" if declared else f"`{name}` is not declared",
+                    e.span,
+                    did_you_mean(name, [*consts, *CONSTANTS]) or f"declare it: `const {name} = …`",
+                )
+                return None
+            case ast.Unary(operator=operator, operand=operand):
+                value = visit(operand)
+                if value is None:
+                    return None
+                return (not value) if operator == "not" else -value if operator == "-" else +value
+            case ast.Binary(operator=operator) if operator in _OPERATORS:
+                return chain(e)
+            case ast.If(condition=condition, then=then, otherwise=otherwise):
+                value = visit(condition)
+                return None if value is None else visit(then if value else otherwise)
+            case ast.Call(function=ast.Name(text=name), arguments=arguments, conditions=None) if name in _FUNCTIONS:
+                values = [visit(a.value) for a in arguments]
+                known = [v for v in values if v is not None]
+                if len(known) < len(values):
+                    return None
+                return compute(e, lambda: _FUNCTIONS[name](*known))
+        refuse("E0207", "this must be known when the model is checked", e.span, "use numbers and consts here")
+        return None
+
+    def chain(e: ast.Expression) -> Const | None:
+        links: list[ast.Binary] = []
+        while isinstance(e, ast.Binary) and e.operator in _OPERATORS:
+            links.append(e)
+            e = e.left
+        value = visit(e)
+        for link in reversed(links):
+            right = visit(link.right)
+            if value is None or right is None:
+                value = None
+                continue
+            a, b = value, right
+            value = compute(link, lambda a=a, b=b, link=link: _OPERATORS[link.operator](a, b))
+        return value
+
+    def compute(e: ast.Expression, act: Callable[[], Const]) -> Const | None:
+        if isinstance(e, ast.Binary) and e.operator == "^" and _too_large(visit(e.left), visit(e.right)):
+            refuse("E0207", "this number is too large", e.span)
+            return None
+        try:
+            value = act()
+        except (ValueError, ZeroDivisionError, OverflowError, TypeError) as problem:
+            refuse("E0207", f"this has no value: {problem}", e.span)
+            return None
+        if isinstance(value, complex) or (isinstance(value, int) and abs(value) > _LARGEST):
+            refuse("E0207", "this number is too large", e.span)
+            return None
+        return value
+
+    return visit(node)
+
+
+def _too_large(base: Const | None, exponent: Const | None) -> bool:
+    if not isinstance(base, int) or not isinstance(exponent, int) or abs(base) < 2:
+        return False
+    return exponent * math.log2(abs(base)) > 63
+
+
+def const(context: Context, name: str) -> Const | None:
+    """The value of a `const`, an override first; cycles are reported once."""
+    if name in context.overrides:
+        return context.overrides[name]
+    if name in context.consts:
+        return context.consts[name]
+    declaration = context.values[name]
+    assert isinstance(declaration, ast.Const)
+    if f"const {name}" in context.expanding:
+        context.error("E0204", f"`{name}` depends on itself", declaration.name.span)
+        return None
+    context.expanding.append(f"const {name}")
+    try:
+        value = evaluate(context, declaration.value)
+    finally:
+        context.expanding.pop()
+    if value is not None:
+        context.consts[name] = value
+    return value

@@ -1,0 +1,129 @@
+"""What every part of the checker shares: the module's tables, the sink of diagnostics, and scopes of names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from energylang.diagnostics import Diagnostics, Label, suggest
+from energylang.ir.nodes import Data, Expr, Let, Literal, Param
+from energylang.ir.types import ANYWHERE, Dim, Kind, Range, Type
+from energylang.source import Span
+from energylang.syntax import ast
+
+CONSTANTS: dict[str, float] = {"pi": 3.141592653589793, "infinity": float("inf")}
+"""Values that the language itself names."""
+
+Const = bool | int | float
+
+
+class Poison:
+    """Stands for what already got a diagnostic, so that one mistake is reported once."""
+
+
+POISON = Poison()
+
+Found = Expr | Poison
+
+
+@dataclass
+class Scope:
+    """Values by name, innermost first. A callable entry is computed at its first use (top-level names are order-free)."""
+
+    entries: dict[str, Found | Callable[[], Found]] = field(default_factory=dict)
+    spans: dict[str, Span] = field(default_factory=dict)
+    parent: Scope | None = None
+    dims: dict[str, Dim] = field(default_factory=dict)
+
+    def child(self) -> Scope:
+        return Scope(parent=self, dims=dict(self.dims))
+
+    def find(self, name: str) -> Found | None:
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope.entries:
+                entry = scope.entries[name]
+                if callable(entry):
+                    entry = entry()
+                    scope.entries[name] = entry
+                return entry
+            scope = scope.parent
+        return None
+
+    def names(self) -> list[str]:
+        found: list[str] = []
+        scope: Scope | None = self
+        while scope is not None:
+            found += scope.entries
+            scope = scope.parent
+        return found
+
+
+@dataclass
+class Context:
+    """One check of one module."""
+
+    module: ast.Module
+    diagnostics: Diagnostics
+    overrides: dict[str, Const]
+    values: dict[str, ast.AnyDeclaration] = field(default_factory=dict)
+    callables: dict[str, ast.AnyDeclaration] = field(default_factory=dict)
+    library: dict[str, ast.Energy | ast.Fn] = field(default_factory=dict)
+    consts: dict[str, Const] = field(default_factory=dict)
+    data: dict[str, Data] = field(default_factory=dict)
+    params: dict[str, Param] = field(default_factory=dict)
+    lets: dict[str, Let] = field(default_factory=dict)
+    dim_sites: dict[str, Span] = field(default_factory=dict)
+    """Where a dim name was first seen."""
+    solvable: set[str] = field(default_factory=set)
+    """Dim names that data fix."""
+    expanding: list[str] = field(default_factory=list)
+    """Functions and distributions being expanded, to find cycles."""
+    top: Scope = field(default_factory=Scope)
+
+    def error(
+        self,
+        code: str,
+        message: str,
+        span: Span | None,
+        *,
+        label: str = "",
+        related: Iterable[Label] = (),
+        cause: str = "",
+        fix: str = "",
+    ) -> Poison:
+        """Record a diagnostic; returns POISON, so that a caller can `return context.error(…)`."""
+        self.diagnostics.add(code, message, span, label=label, related=related, cause=cause, fix=fix)
+        return POISON
+
+    def not_yet(self, what: str, span: Span) -> Poison:
+        return self.error(
+            "E0500", f"{what} not part of this version of EnergyLang", span, fix="see `docs/language.md` for what is"
+        )
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str:
+    """A fix naming the nearest candidate, or nothing."""
+    near = suggest(name, candidates)
+    return f"did you mean `{near}`?" if near else ""
+
+
+def literal(value: Const, span: Span) -> Literal:
+    """A number as an expression, its range the number itself."""
+    kind = Kind.BOOL if isinstance(value, bool) else Kind.INT if isinstance(value, int) else Kind.REAL
+    if value != value:
+        found = ANYWHERE
+    elif kind is Kind.REAL:
+        found = Range(value, value)
+    else:
+        found = Range(Dim.of(int(value)), Dim.of(int(value)))
+    return Literal(Type(kind), span, value, range=found)
+
+
+K = TypeVar("K")
+
+
+def unique(items: Iterable[K]) -> list[K]:
+    """Without repetition, first occurrence kept."""
+    return list(dict.fromkeys(items))

@@ -1,0 +1,332 @@
+"""Energies: their variables, the statements of a block, what is known of their normalisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from energylang.check.context import POISON, Context, Found, Poison, Scope, did_you_mean
+from energylang.check.distributions import Call, base_symbol, tilde_call
+from energylang.check.expressions import apply, expression
+from energylang.check.spaces import require_solvable, space_of
+from energylang.diagnostics import Label
+from energylang.ir.nodes import (
+    Condition,
+    Data,
+    Energy,
+    Expr,
+    Let,
+    Normalisation,
+    Reference,
+    Report,
+    Term,
+    Variable,
+    symbols,
+)
+from energylang.ir.types import Kind, Space
+from energylang.source import Span
+from energylang.syntax import ast
+
+
+@dataclass
+class Draft:
+    """A block as it is being read."""
+
+    terms: list[Term] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
+    tildes: list[tuple[Expr, Call, Span]] = field(default_factory=list)
+    increments: list[Span] = field(default_factory=list)
+    names: dict[str, Span] = field(default_factory=dict)
+    failed: bool = False
+
+
+def energy(context: Context, declaration: ast.Energy) -> Energy | None:
+    """A checked energy; None after diagnostics."""
+    if declaration.kind not in ("energy", "distribution"):
+        context.not_yet(f"`{declaration.kind}` is", declaration.name.span)
+        return None
+    if declaration.signature is None:
+        context.not_yet("compositions (product, mixture, condition, marginal, …) are", declaration.body.span)
+        return None
+    if declaration.signature.level is not None:
+        context.not_yet("energies with levels are", declaration.signature.level[0].span)
+        return None
+    read = _symbols(context, declaration)
+    if read is None:
+        return None
+    variables, conditions, scope, names = read
+    draft = Draft(names=names)
+    if isinstance(declaration.body, ast.Block):
+        read_block(context, declaration.body, scope, draft)
+    else:
+        _add_term(context, draft, expression(context, declaration.body, scope), declaration.body.span)
+    if draft.failed:
+        return None
+    used = symbols(*(t.value for t in draft.terms))
+    for variable in variables:
+        unbounded = variable.space.kind not in ("unit", "interval", "simplex") and not variable.space.discrete
+        if variable.name not in used and unbounded:
+            context.diagnostics.add(
+                "L0102", f"no term mentions `{variable.name}`, so it is flat on {variable.space.kind}", variable.span,
+                fix=f"give it a density: `{variable.name} ~ …`",
+            )  # fmt: skip
+    normalisation, reason = _normalisation(declaration, variables, draft)
+    return Energy(
+        declaration.name.text, declaration.name.span, declaration.doc, variables, conditions, tuple(draft.terms),
+        tuple(draft.reports), normalisation, reason,
+    )  # fmt: skip
+
+
+def _symbols(
+    context: Context, declaration: ast.Energy
+) -> tuple[tuple[Variable, ...], tuple[Condition, ...], Scope, dict[str, Span]] | None:
+    signature = declaration.signature
+    assert signature is not None
+    scope = context.top.child()
+    names: dict[str, Span] = {}
+    found: dict[bool, list[Variable | Condition]] = {True: [], False: []}
+    failed = False
+    extra: set[str] = set()
+    ordered = [(p, False) for p in signature.conditions] + [(p, True) for p in signature.variables]
+    for parameter, random in ordered:
+        name = parameter.name.text
+        if name in names:
+            context.error(
+                "E0203", f"`{name}` is declared twice", parameter.name.span, related=[Label(names[name], "first here")]
+            )
+            failed = True
+            continue
+        names[name] = parameter.name.span
+        space = space_of(context, parameter.type, scope, data=not random) if parameter.type else None
+        if space is None:
+            scope.entries[name] = POISON
+            failed = True
+            continue
+        if not random:
+            extra |= {n for d in space.shape for n in d.names} | (
+                space.cardinality.names if space.cardinality else set()
+            )
+        elif space.kind == "count":
+            context.not_yet("unbounded counts as variables are", parameter.span)
+            failed = True
+        if declaration.kind != "distribution" and not require_solvable(
+            context, space.shape, space.cardinality, parameter.span, name, frozenset(extra)
+        ):
+            failed = True
+        symbol = Variable(name, space, parameter.name.span) if random else Condition(name, space, parameter.name.span)
+        found[random].append(symbol)
+        scope.entries[name] = Reference(space.type, parameter.name.span, symbol, range=space.range)
+    if not signature.variables:
+        context.error(
+            "E0504",
+            f"`{declaration.name.text}` has no variables",
+            declaration.name.span,
+            fix="name them: `energy e(x: real)`",
+        )
+        failed = True
+    if failed:
+        _visit_for_errors(context, declaration, scope, names)
+        return None
+    return tuple(found[True]), tuple(found[False]), scope, names  # type: ignore[return-value]
+
+
+def _visit_for_errors(context: Context, declaration: ast.Energy, scope: Scope, names: dict[str, Span]) -> None:
+    """The rest of a declaration whose signature is wrong: its own mistakes are still worth reporting."""
+    if isinstance(declaration.body, ast.Block):
+        read_block(context, declaration.body, scope, Draft(names=names))
+    else:
+        expression(context, declaration.body, scope)
+
+
+# --- statements -------------------------------------------------------------------------------------------------
+
+
+def read_block(context: Context, block: ast.Block, scope: Scope, draft: Draft) -> None:
+    """Read every statement into the draft; statements after a wrong one are still read."""
+    for statement in block.statements:
+        match statement:
+            case ast.LetStatement():
+                _let(context, statement, scope, draft)
+            case ast.Increment(value=value, span=span):
+                draft.increments.append(span)
+                _add_term(context, draft, expression(context, value, scope), span)
+            case ast.Tilde():
+                _tilde(context, statement, scope, draft)
+            case ast.Report():
+                _report(context, statement, scope, draft)
+
+
+def block_value(context: Context, block: ast.Block, scope: Scope, span: Span) -> Found:
+    """The energy of a block as one expression."""
+    draft = Draft()
+    read_block(context, block, scope, draft)
+    if draft.failed or not draft.terms:
+        return POISON
+    total: Found = draft.terms[0].value
+    for term in draft.terms[1:]:
+        if isinstance(total, Poison):
+            return POISON
+        total = apply(context, "add", [total, term.value], span)
+    return total
+
+
+def _add_term(context: Context, draft: Draft, value: Found, span: Span) -> None:
+    if isinstance(value, Poison):
+        draft.failed = True
+        return
+    if value.type.shape or value.type.kind is Kind.BOOL:
+        draft.failed = True
+        context.error(
+            "E0307", f"an energy is one number, and this is {value.type}", span,
+            fix="sum it: `sum(…)`" if value.type.shape else "use `if … then … else …`",
+        )  # fmt: skip
+        return
+    draft.terms.append(Term(value, span, one_line(span.text)))
+
+
+def one_line(text: str) -> str:
+    """A text on one line, cut to 60 characters."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= 60 else flat[:57] + "…"
+
+
+def _let(context: Context, statement: ast.LetStatement, scope: Scope, draft: Draft) -> None:
+    value = expression(context, statement.value, scope)
+    if len(statement.names) > 1:
+        context.not_yet("destructuring `let` is", statement.span)
+        draft.failed = True
+    for name in statement.names:
+        if name.text in draft.names:
+            context.error(
+                "E0203",
+                f"`{name.text}` is declared twice",
+                name.span,
+                related=[Label(draft.names[name.text], "first here")],
+            )
+            draft.failed = True
+        draft.names[name.text] = name.span
+        scope.entries[name.text] = value if len(statement.names) == 1 else POISON
+    draft.failed |= isinstance(value, Poison)
+
+
+def _tilde(context: Context, statement: ast.Tilde, scope: Scope, draft: Draft) -> None:
+    target = expression(context, statement.target, scope)
+    node = statement.distribution
+    if not isinstance(node, ast.Call):
+        context.error(
+            "E0502",
+            "the right of `~` is a distribution with its arguments",
+            node.span,
+            fix="for example `normal(0, 1)`",
+        )
+        draft.failed = True
+        return
+    name = node.function.text
+    declaration = context.callables.get(name) or context.library.get(name)
+    if not isinstance(declaration, ast.Energy):
+        draft.failed = True
+        if name in ("mixture", "truncate"):
+            context.not_yet(f"`{name}` after `~` is", node.span)
+            return
+        candidates = [n for n, d in {**context.library, **context.callables}.items() if isinstance(d, ast.Energy)]
+        context.error(
+            "E0202", f"there is no distribution `{name}`", node.function.span, fix=did_you_mean(name, candidates)
+        )
+        for argument in node.arguments:
+            expression(context, argument.value, scope)
+        return
+    if isinstance(target, Poison):
+        draft.failed = True
+        for argument in node.arguments:
+            expression(context, argument.value, scope)
+        return
+    symbol = base_symbol(target)
+    if symbol is None:
+        draft.failed = True
+        context.error(
+            "E0501", "this cannot stand left of `~`", statement.target.span,
+            cause="it is computed, and its density would need a Jacobian that EnergyLang never invents",
+            fix=f"write `+= {name}({one_line(statement.target.span.text)} | …)` to add the energy as it is",
+        )  # fmt: skip
+        return
+    value, call = tilde_call(context, target, node, declaration, scope)
+    if isinstance(value, Poison) or call is None:
+        draft.failed = True
+        return
+    draft.tildes.append((target, call, statement.span))
+    if value.type.shape:
+        value = apply(context, "sum", [value], statement.span, tuple(range(len(value.type.shape))))
+    _add_term(context, draft, value, statement.span)
+
+
+def _report(context: Context, statement: ast.Report, scope: Scope, draft: Draft) -> None:
+    name = statement.name.text
+    if statement.distribution is not None:
+        context.not_yet("predictive draws (`report a ~ d(…)`) are", statement.span)
+        draft.failed = True
+        return
+    if statement.value is None:
+        value = expression(context, ast.Name(statement.name.span, name), scope)
+    else:
+        value = expression(context, statement.value, scope)
+        if name in draft.names:
+            context.error(
+                "E0203",
+                f"`{name}` is declared twice",
+                statement.name.span,
+                related=[Label(draft.names[name], "first here")],
+            )
+            draft.failed = True
+            return
+        draft.names[name] = statement.name.span
+    if isinstance(value, Poison):
+        draft.failed = True
+        return
+    if isinstance(value, Reference) and isinstance(value.symbol, Variable) and value.symbol.name == name:
+        return
+    draft.reports.append(Report(name, value))
+
+
+# --- normalisation ----------------------------------------------------------------------------------------------
+
+
+def _normalisation(declaration: ast.Energy, variables: tuple[Variable, ...], draft: Draft) -> tuple[Normalisation, str]:
+    if declaration.kind == "distribution":
+        return Normalisation.DECLARED, "declared by `distribution`"
+    if not isinstance(declaration.body, ast.Block):
+        return Normalisation.UNKNOWN, "an energy given by an expression"
+    if draft.increments:
+        return Normalisation.UNKNOWN, "`+=` adds energy beside the densities"
+    seen: dict[str, Call] = {}
+    depends: dict[str, set[str]] = {}
+    for target, call, _ in draft.tildes:
+        symbol = base_symbol(target)
+        if isinstance(symbol, Data | Let):
+            return Normalisation.UNKNOWN, f"`~` on data (`{symbol.name}`): log Z is the evidence"
+        assert symbol is not None
+        if not isinstance(target, Reference):
+            return Normalisation.UNKNOWN, f"`{symbol.name}` is given a density in parts"
+        if symbol.name in seen:
+            return Normalisation.UNKNOWN, f"`{symbol.name}` has two densities"
+        if not call.exact_support:
+            return Normalisation.UNKNOWN, f"`{call.name}` is cut by the space of `{symbol.name}`"
+        seen[symbol.name] = call
+        depends[symbol.name] = {
+            n for v in call.conditions.values() for n, s in symbols(v).items() if isinstance(s, Variable)
+        }
+    missing = [v.name for v in variables if v.name not in seen]
+    if missing:
+        return Normalisation.UNKNOWN, f"`{', '.join(missing)}` has no density of its own"
+    done: set[str] = set()
+    while len(done) < len(depends):
+        ready = [n for n, needs in depends.items() if n not in done and needs <= done]
+        if not ready:
+            cycle = ", ".join(sorted(set(depends) - done))
+            return Normalisation.UNKNOWN, f"the densities of `{cycle}` depend on each other in a cycle"
+        done.update(ready)
+    return Normalisation.NORMALISED, "every variable has one density, without cycles"
+
+
+def space_like(value: Expr) -> Space:
+    """A space whose type is a value's: what a `let` is to those who refer to it."""
+    kind = {Kind.REAL: "real", Kind.INT: "int", Kind.BOOL: "bool"}[value.type.kind]
+    return Space(kind, value.type.shape)

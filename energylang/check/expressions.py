@@ -1,0 +1,323 @@
+"""Expressions: AST → IR, with types, shapes and ranges. Long operator chains are walked, not recursed into."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from energylang.check.constants import const, evaluate
+from energylang.check.context import CONSTANTS, POISON, Context, Found, Poison, Scope, did_you_mean, literal
+from energylang.diagnostics import Label
+from energylang.ir.nodes import Apply, DimValue, Expr, Literal
+from energylang.ir.operations import OperationError, slice_length, type_of
+from energylang.ir.types import Dim, Kind, Range, Type, show_shape
+from energylang.source import Span
+from energylang.syntax import ast
+
+OPERATORS = {
+    "+": "add", "-": "sub", "*": "mul", "/": "div", "//": "floordiv", "%": "mod", "@": "matmul", "^": "pow",
+    "==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge", "and": "and", "or": "or",
+}  # fmt: skip
+
+
+def expression(context: Context, node: ast.Expression, scope: Scope) -> Found:
+    """The meaning of an expression; POISON after a diagnostic."""
+    match node:
+        case ast.Number(value=value) | ast.Boolean(value=value):
+            return literal(value, node.span)
+        case ast.Name():
+            return _name(context, node, scope)
+        case ast.Binary():
+            return _binary(context, node, scope)
+        case ast.Unary(operator=operator, operand=operand):
+            value = expression(context, operand, scope)
+            if isinstance(value, Poison) or operator == "+":
+                return value
+            return apply(context, "not" if operator == "not" else "neg", [value], node.span)
+        case ast.If(condition=condition, then=then, otherwise=otherwise):
+            parts = [expression(context, e, scope) for e in (condition, then, otherwise)]
+            return _applied(context, "where", parts, node.span)
+        case ast.Index():
+            return _index(context, node, scope)
+        case ast.Array(items=items):
+            if not items:
+                return context.error("E0303", "an empty array has no type", node.span)
+            return _applied(context, "stack", [expression(context, e, scope) for e in items], node.span)
+        case ast.Call():
+            from energylang.check.functions import call
+
+            return call(context, node, scope)
+        case ast.Generator():
+            return context.not_yet("comprehensions are", node.span)
+        case ast.Lambda():
+            return context.not_yet("anonymous functions are", node.span)
+        case ast.Pipe():
+            return context.not_yet("flows are", node.span)
+        case ast.String():
+            return context.error("E0208", "text is not a value", node.span, fix="text stands only after `from` in data")
+        case _:
+            return context.error("E0208", "this is not a value", node.span)
+
+
+def _name(context: Context, node: ast.Name, scope: Scope) -> Found:
+    name = node.text
+    if node.qualifier is not None:
+        return context.not_yet("imported names are", node.span)
+    found = scope.find(name)
+    if found is not None:
+        return found
+    declaration = context.values.get(name)
+    if isinstance(declaration, ast.Const):
+        value = const(context, name)
+        return POISON if value is None else literal(value, node.span)
+    if name in scope.dims:
+        return _dim_value(scope.dims[name], node.span)
+    if name in context.dim_sites and declaration is None:
+        return _dim_value(Dim.of(name), node.span)
+    if name in CONSTANTS:
+        return literal(CONSTANTS[name], node.span)
+    if name in context.callables or name in context.library:
+        return context.error(
+            "E0208",
+            f"`{name}` is a function or distribution, and a value is needed here",
+            node.span,
+            fix=f"call it: `{name}(…)`",
+        )
+    candidates = [*scope.names(), *(n for n, d in context.values.items() if isinstance(d, ast.Const)), *CONSTANTS]
+    return context.error("E0201", f"`{name}` is not declared", node.span, fix=did_you_mean(name, candidates))
+
+
+def _dim_value(dim: Dim, span: Span) -> Expr:
+    if dim.constant is not None:
+        return literal(dim.constant, span)
+    return DimValue(Type(Kind.INT), span, dim, range=Range(dim, dim))
+
+
+def _binary(context: Context, node: ast.Binary, scope: Scope) -> Found:
+    links: list[ast.Binary] = []
+    head: ast.Expression = node
+    while isinstance(head, ast.Binary):
+        links.append(head)
+        head = head.left
+    value = expression(context, head, scope)
+    for link in reversed(links):
+        right = expression(context, link.right, scope)
+        value = _applied(context, OPERATORS[link.operator], [value, right], link.span, link.operator_span)
+    return value
+
+
+def _applied(context: Context, operation: str, operands: Sequence[Found], span: Span, at: Span | None = None) -> Found:
+    known = [o for o in operands if not isinstance(o, Poison)]
+    if len(known) < len(operands):
+        return POISON
+    return apply(context, operation, known, span, at=at)
+
+
+def apply(
+    context: Context,
+    operation: str,
+    operands: Sequence[Expr],
+    span: Span,
+    attributes: tuple[Any, ...] = (),
+    at: Span | None = None,
+) -> Found:
+    """An application, typed and simplified; POISON after a diagnostic that underlines what is to blame."""
+    try:
+        kind, found = type_of(operation, operands, attributes)
+    except OperationError as problem:
+        related = [
+            Label(operands[i].span, f"this is {operands[i].type}") for i in problem.blame if operands[i].span != span
+        ]
+        return context.error(
+            problem.code, problem.message, at or span, related=related, cause=problem.cause, fix=problem.fix,
+            label="here" if related else "",
+        )  # fmt: skip
+    return (
+        _folded(operation, operands, span)
+        or _simplified(operation, operands, kind)
+        or Apply(kind, span, operation, tuple(operands), attributes, range=found)
+    )
+
+
+_FOLD = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "div": lambda a, b: a / b,
+    "floordiv": lambda a, b: a // b,
+    "mod": lambda a, b: a % b,
+    "pow": lambda a, b: float(a) ** b if b < 0 else a**b,
+    "neg": lambda a: -a,
+    "log": math.log,
+    "exp": math.exp,
+    "sqrt": math.sqrt,
+    "lgamma": math.lgamma,
+}
+
+
+def _folded(operation: str, operands: Sequence[Expr], span: Span) -> Expr | None:
+    values = [o.value for o in operands if isinstance(o, Literal)]
+    if len(values) < len(operands) or operation not in _FOLD:
+        return None
+    if operation == "pow" and (abs(values[0]) > 1e6 or abs(values[1]) > 64):
+        return None
+    try:
+        value = _FOLD[operation](*values)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        return None
+    if isinstance(value, complex) or (isinstance(value, int) and abs(value) >= 2**31):
+        return None
+    return literal(value, span)
+
+
+def _simplified(operation: str, operands: Sequence[Expr], kind: Type) -> Expr | None:
+    """x - 0, x + 0, x * 1, x / 1: what a library's general formula leaves behind."""
+    if len(operands) != 2:
+        return None
+    left, right = operands
+    neutral = {"add": 0, "sub": 0, "mul": 1, "div": 1}.get(operation)
+    if neutral is None:
+        return None
+    if isinstance(right, Literal) and right.value == neutral and left.type == kind:
+        return left
+    if operation in ("add", "mul") and isinstance(left, Literal) and left.value == neutral and right.type == kind:
+        return right
+    return None
+
+
+# --- indices ----------------------------------------------------------------------------------------------------
+
+
+def _index(context: Context, node: ast.Index, scope: Scope) -> Found:
+    base = expression(context, node.base, scope)
+    if isinstance(base, Poison):
+        for item in node.items:
+            if not isinstance(item, ast.Slice):
+                expression(context, item, scope)
+        return POISON
+    rank = len(base.type.shape)
+    if len(node.items) > rank:
+        shown = f"{rank} axes" if rank != 1 else "1 axis"
+        return context.error(
+            "E0304", f"an index with {len(node.items)} items, and this has {shown if rank else 'no axes'}", node.span,
+            related=[Label(node.base.span, f"this is {base.type}")],
+        )  # fmt: skip
+    attributes: list[tuple[Any, ...]] = []
+    indices: list[Expr] = []
+    failed = False
+    for item, dim in zip(node.items, base.type.shape, strict=False):
+        if isinstance(item, ast.Slice):
+            ends = _slice(context, item, dim, scope)
+            failed |= ends is None
+            attributes.append(("slice", *ends) if ends else ())
+            continue
+        value = expression(context, item, scope)
+        if isinstance(value, Poison) or not _inside(context, value, dim, item.span, node.base.span):
+            failed = True
+            continue
+        attributes.append(("at",))
+        indices.append(value)
+    if failed:
+        return POISON
+    arrays = [i for i, a in enumerate(attributes) if a[0] == "at"]
+    if arrays and arrays[-1] - arrays[0] + 1 > len(arrays):
+        return context.error(
+            "E0304", "indices with a slice between them", node.span, cause="it is not clear where the indexed axis would go",
+            fix="index twice: `a[i][:, j]`",
+        )  # fmt: skip
+    return apply(context, "index", [base, *indices], node.span, tuple(attributes))
+
+
+def _slice(context: Context, item: ast.Slice, dim: Dim, scope: Scope) -> tuple[Dim, Dim, int] | None:
+    from energylang.check.spaces import dim_of
+
+    step = 1
+    if item.step is not None:
+        value = evaluate(context, item.step)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            context.error(
+                "E0304",
+                f"the step of a slice is a positive integer, not {value}",
+                item.step.span,
+                fix="`reverse(x)` turns an axis round",
+            )
+            return None
+        step = value
+    ends: list[Dim | None] = []
+    for part, default in ((item.start, Dim.of(0)), (item.stop, dim)):
+        if part is None:
+            ends.append(default)
+            continue
+        backwards = isinstance(part, ast.Unary) and part.operator == "-"
+        found = dim_of(context, part.operand if isinstance(part, ast.Unary) and backwards else part, scope)
+        if found is None:
+            return None
+        ends.append(dim - found if backwards else found)
+    start, stop = ends
+    assert start is not None
+    assert stop is not None
+    for end, part in ((start, item.start), (stop, item.stop)):
+        beyond = (end - dim).constant
+        if (beyond is not None and beyond > 0) or (end.constant is not None and end.constant < 0):
+            context.error(
+                "E0304", f"the slice reaches outside an axis of size {dim}", (part or item).span,
+                cause="slices are never clamped", fix=f"keep both ends between 0 and {dim}",
+            )  # fmt: skip
+            return None
+    length = (stop - start).constant
+    if length is not None and length < 0:
+        context.error("E0304", "the slice ends before it starts", item.span)
+        return None
+    try:
+        slice_length(start, stop, step, dim)
+    except OperationError as problem:
+        context.error(problem.code, problem.message, item.span, fix=problem.fix)
+        return None
+    return start, stop, step
+
+
+def _inside(context: Context, value: Expr, dim: Dim, span: Span, base: Span) -> bool:
+    """Whether an index is an integer and can be shown to lie inside the axis."""
+    if value.type.kind is not Kind.INT:
+        context.error(
+            "E0302", f"an index is an integer, and this is {value.type.kind}", span,
+            fix="compare-and-select with `if`, or declare the data as `cat(k)`",
+        )  # fmt: skip
+        return False
+    low, high = value.range.low, value.range.high
+    if isinstance(low, Dim) and isinstance(high, Dim):
+        above = (dim - 1 - high).constant
+        if low.constant is not None and low.constant < 0 and isinstance(value, Literal):
+            low, high = low + dim, high + dim
+            above = (dim - 1 - high).constant
+            if above is not None and above >= 0 and (low.constant is None or low.constant >= 0):
+                return True
+        if above is not None and above >= 0 and (low.constant is None or low.constant >= 0):
+            return True
+        context.error(
+            "E0304", f"the index runs from {low} to {high}, and the axis has {dim} entries (0 to {dim - 1})", span,
+            related=[Label(base, "indexed here")], fix=f"give the axis {high + 1} entries, or the index {dim} values",
+        )  # fmt: skip
+        return False
+    if _from_data(value):
+        return True
+    context.error(
+        "E0304", f"this index cannot be shown to stay inside an axis of size {dim}", span, related=[Label(base, "indexed here")],
+        fix=f"take it modulo the size: `(…) % {dim}`",
+    )  # fmt: skip
+    return False
+
+
+def _from_data(value: Expr) -> bool:
+    """Indices made of data alone are checked when the data are known."""
+    from energylang.ir.nodes import Condition, Data, Let, symbols
+
+    return all(isinstance(s, Data | Let | Condition) for s in symbols(value).values())
+
+
+def shaped(value: Expr) -> str:
+    """How a value's shape is shown in messages."""
+    return show_shape(value.type.shape) or "a scalar"

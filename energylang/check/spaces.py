@@ -1,0 +1,162 @@
+"""Type expressions to spaces, and dims: solved from data, or refused."""
+
+from __future__ import annotations
+
+from energylang.check.constants import const, evaluate
+from energylang.check.context import Context, Scope, did_you_mean
+from energylang.ir.types import LATER_SPACES, SPACES, Dim, Shape, Space
+from energylang.source import Span
+from energylang.syntax import ast
+
+LARGEST_DIM = 2**48
+
+
+def space_of(context: Context, node: ast.TypeExpression, scope: Scope, *, data: bool = False) -> Space | None:
+    """The space a type expression means; None after a diagnostic."""
+    name = node.name.text
+    if name not in SPACES:
+        if name in LATER_SPACES:
+            context.not_yet(f"the space `{name}` is", node.name.span)
+        else:
+            context.error(
+                "E0403",
+                f"`{name}` is not a space",
+                node.name.span,
+                fix=did_you_mean(name, SPACES) or f"the spaces are {', '.join(SPACES)}",
+            )
+        return None
+    info = SPACES[name]
+    if info.data_only and not data:
+        context.error(
+            "E0404",
+            f"`{name}` is a type of data, not a space of variables",
+            node.name.span,
+            fix="use `binary`, `spin` or `cat(k)` for a discrete variable",
+        )
+        return None
+    if len(node.arguments) != info.arguments:
+        example = {"interval": "interval(0, 1)", "cat": "cat(4)"}.get(name, name)
+        context.error(
+            "E0404",
+            f"`{name}` takes {info.arguments or 'no'} argument{'s' if info.arguments != 1 else ''}, not {len(node.arguments)}",
+            node.span,
+            fix=f"write `{example}`",
+        )
+        return None
+    dims = [dim_of(context, d, scope) for d in node.dims]
+    shape: Shape = tuple(d for d in dims if d is not None)
+    if len(shape) < len(dims):
+        return None
+    if len(shape) < info.event_rank:
+        context.error(
+            "E0404",
+            f"`{name}` needs its size in brackets",
+            node.span,
+            fix=f"write `{name}[k]` with the number of entries",
+        )
+        return None
+    if name == "cat":
+        return _categorical(context, node, shape, scope)
+    if name == "interval":
+        return _interval(context, node, shape)
+    return Space(name, shape)
+
+
+def _categorical(context: Context, node: ast.TypeExpression, shape: Shape, scope: Scope) -> Space | None:
+    cardinality = dim_of(context, node.arguments[0], scope)
+    if cardinality is None:
+        return None
+    if cardinality.constant is not None and cardinality.constant < 1:
+        context.error("E0404", f"`cat({cardinality})` has no values", node.arguments[0].span, fix="give at least 1")
+        return None
+    return Space("cat", shape, cardinality=cardinality)
+
+
+def _interval(context: Context, node: ast.TypeExpression, shape: Shape) -> Space | None:
+    bounds = [evaluate(context, a) for a in node.arguments]
+    if bounds[0] is None or bounds[1] is None:
+        return None
+    low, high = float(bounds[0]), float(bounds[1])
+    if not low < high or low == float("-inf") or high == float("inf"):
+        context.error(
+            "E0404",
+            f"`interval({low:g}, {high:g})` is not a bounded interval",
+            node.span,
+            fix="the lower bound first, both finite",
+        )
+        return None
+    return Space("interval", shape, low=low, high=high)
+
+
+def dim_of(context: Context, node: ast.Expression, scope: Scope) -> Dim | None:
+    """A dim: integers, int consts, data ints, dim names, and +, -, * of these. None after a diagnostic."""
+    found = _dim(context, node, scope)
+    if found is not None and found.constant is not None and not 0 <= found.constant <= LARGEST_DIM:
+        context.error("E0306", f"an axis cannot have size {found}", node.span)
+        return None
+    return found
+
+
+def _dim(context: Context, node: ast.Expression, scope: Scope) -> Dim | None:
+    match node:
+        case ast.Number(value=int(value)):
+            return Dim.of(value)
+        case ast.Name(text=name, qualifier=None):
+            if name in scope.dims:
+                return scope.dims[name]
+            declaration = context.values.get(name)
+            if isinstance(declaration, ast.Const):
+                value = const(context, name)
+                if value is None:
+                    return None
+                if isinstance(value, bool) or not isinstance(value, int):
+                    context.error("E0306", f"`{name}` is {value}, and a size is an integer", node.span)
+                    return None
+                return Dim.of(value)
+            if (
+                isinstance(declaration, ast.Data)
+                and declaration.type.name.text in ("int", "count")
+                and not declaration.type.dims
+            ):
+                context.solvable.add(name)
+                return Dim.of(name)
+            if declaration is not None:
+                context.error(
+                    "E0306",
+                    f"`{name}` cannot be a size",
+                    node.span,
+                    fix="sizes are consts, data ints, or names of their own",
+                )
+                return None
+            context.dim_sites.setdefault(name, node.span)
+            return Dim.of(name)
+        case ast.Binary(operator="+" | "-" | "*" as operator, left=left, right=right):
+            a, b = _dim(context, left, scope), _dim(context, right, scope)
+            if a is None or b is None:
+                return None
+            return a + b if operator == "+" else a - b if operator == "-" else a * b
+    value = evaluate(context, node, quiet=True)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Dim.of(value)
+    context.error(
+        "E0306", "this is not a size", node.span, fix="sizes are integers, consts, dim names, and +, -, * of these"
+    )
+    return None
+
+
+def require_solvable(
+    context: Context, shape: Shape, cardinality: Dim | None, span: Span, what: str, extra: frozenset[str]
+) -> bool:
+    """Report dims whose names no data fix. `extra` are names fixed otherwise (by conditions that a task binds)."""
+    names = {n for d in (*shape, *([cardinality] if cardinality else [])) for n in d.names}
+    missing = sorted(names - context.solvable - extra)
+    for name in missing:
+        context.error(
+            "E0305",
+            f"the dim `{name}` of `{what}` has no value",
+            context.dim_sites.get(name, span),
+            cause=f"no data has `{name}` as one of its dims",
+            fix=did_you_mean(name, [*context.solvable, *context.values])
+            or f"declare it: `const {name} = …`, or use it in a `data`",
+        )
+    return not missing

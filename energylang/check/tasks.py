@@ -1,0 +1,223 @@
+"""Tasks and methods: names, options and fit, all against the catalog."""
+
+from __future__ import annotations
+
+from energylang.catalog import RUN_OPTIONS, Method, MethodCall, Option, Traits, Value, Verb, fitting, methods, misfit
+from energylang.check.constants import evaluate
+from energylang.check.context import Context, Poison, did_you_mean
+from energylang.check.expressions import expression
+from energylang.diagnostics import Label
+from energylang.ir.nodes import Energy, Expr, Task, symbols
+from energylang.ir.nodes import Variable as VariableNode
+from energylang.source import Span
+from energylang.syntax import ast
+
+
+def task(context: Context, node: ast.Task, energies: dict[str, Energy], failed: set[str]) -> Task | None:
+    """A checked task; None after diagnostics. `failed` names energies that already have diagnostics."""
+    name = node.energy.text
+    options = run_options(context, node.verb, node.options)
+    if name not in energies:
+        if name not in failed:
+            context.error(
+                "E0600",
+                f"there is no energy `{name}`",
+                node.energy.span,
+                fix=did_you_mean(name, energies) or "declare it: `energy …`",
+            )
+        elif node.method is not None:
+            method_call(context, node.method, node.verb, None)
+        return None
+    energy = energies[name]
+    method = method_call(context, node.method, node.verb, energy.traits) if node.method is not None else None
+    bindings = _bindings(context, node, energy)
+    if options is None or bindings is None or (node.method is not None and method is None):
+        return None
+    return Task(node.verb, energy, bindings, method, options, node.span)
+
+
+def _bindings(context: Context, node: ast.Task, energy: Energy) -> tuple[tuple[str, Expr], ...] | None:
+    places = {c.name: c for c in energy.conditions}
+    if node.verb in ("train", "test"):
+        places |= {v.name: v for v in energy.variables}
+    bound: dict[str, Expr] = {}
+    good = True
+    for argument in node.bindings:
+        value = expression(context, argument.value, context.top)
+        if argument.name is None or argument.name.text not in places:
+            shown = f"`{argument.name.text}`" if argument.name else "this"
+            what = "conditions" if node.verb not in ("train", "test") else "variables or conditions"
+            context.error(
+                "E0607", f"{shown} is not one of the {what} of `{energy.name}`", argument.span,
+                fix=did_you_mean(argument.name.text, places) if argument.name else "write `on (name = value)`",
+            )  # fmt: skip
+            good = False
+        elif isinstance(value, Poison) or any(isinstance(s, VariableNode) for s in symbols(value).values()):
+            good = False
+        else:
+            bound[argument.name.text] = value
+    return tuple(bound.items()) if good else None
+
+
+def run_options(
+    context: Context, verb: Verb, arguments: tuple[ast.Argument, ...]
+) -> tuple[tuple[str, Value], ...] | None:
+    """The run's options (draws, warmup, …) as values; None after diagnostics."""
+    return _options(context, arguments, RUN_OPTIONS[verb], f"`{verb}`")
+
+
+def method_call(context: Context, node: ast.Expression, verb: Verb | None, traits: Traits | None) -> MethodCall | None:
+    """A method with its options; where traits are known, whether it fits. None after diagnostics."""
+    if isinstance(node, ast.Name):
+        node = ast.Call(node.span, node, ())
+    if not isinstance(node, ast.Call):
+        context.error("E0601", "this is not a method", node.span, fix="for example `nuts()`")
+        return None
+    table = methods()
+    name = node.function.text
+    spec = table.get(name)
+    if spec is None:
+        context.error(
+            "E0601", f"there is no method `{name}`", node.function.span,
+            fix=did_you_mean(name, table) or f"the methods are {', '.join(table)}",
+        )  # fmt: skip
+        return None
+    if verb is not None and verb not in spec.tasks:
+        context.error(
+            "E0605", f"`{name}` does not do `{verb}`", node.function.span,
+            fix=f"methods that do: {', '.join(m for m, s in table.items() if verb in s.tasks)}",
+        )  # fmt: skip
+        return None
+    inner: tuple[tuple[str | None, MethodCall], ...] = ()
+    arguments = node.arguments
+    if spec.combines:
+        found = _inner(context, spec, node, verb, traits)
+        if found is None:
+            return None
+        inner, arguments = found
+    options = _options(context, arguments, spec.options, f"`{name}`")
+    if options is None or not _fits(context, spec, verb, traits, node.span):
+        return None
+    return MethodCall(name, options, inner)
+
+
+def _fits(context: Context, spec: Method, verb: Verb | None, traits: Traits | None, span: Span) -> bool:
+    if traits is None:
+        return True
+    reason = misfit(spec, traits)
+    if reason is None:
+        return True
+    fits = [m for m in fitting(verb or "sample", traits) if m != "auto"]
+    context.error(
+        "E0604", f"`{spec.name}` does not fit this energy: {reason}", span,
+        fix=f"methods that fit: {', '.join(fits)}" if fits else "no method fits it yet",
+    )  # fmt: skip
+    return False
+
+
+def _inner(
+    context: Context, spec: Method, node: ast.Call, verb: Verb | None, traits: Traits | None
+) -> tuple[tuple[tuple[str | None, MethodCall], ...], tuple[ast.Argument, ...]] | None:
+    names = {o.name for o in spec.options}
+    found: list[tuple[str | None, MethodCall]] = []
+    rest: list[ast.Argument] = []
+    good = True
+    for argument in node.arguments:
+        if argument.name is not None and argument.name.text in names:
+            rest.append(argument)
+            continue
+        call = method_call(context, argument.value, verb, None)
+        variable = argument.name.text if argument.name else None
+        if traits is not None and variable is not None and variable not in traits.variables:
+            context.error(
+                "E0607", f"`{variable}` is not a variable of the energy", argument.span,
+                fix=did_you_mean(variable, traits.variables) or f"its variables are {', '.join(traits.variables)}",
+            )  # fmt: skip
+            good = False
+        if call is None:
+            good = False
+        else:
+            found.append((variable, call))
+    if good and len(found) < 2 and "blocks" in spec.needs:
+        context.error(
+            "E0206",
+            f"`{spec.name}` combines at least two methods",
+            node.span,
+            fix=f"for example `{spec.name}(gibbs(), nuts())`",
+        )
+        good = False
+    return (tuple(found), tuple(rest)) if good else None
+
+
+def _options(
+    context: Context, arguments: tuple[ast.Argument, ...], options: tuple[Option, ...], owner: str
+) -> tuple[tuple[str, Value], ...] | None:
+    table = {o.name: o for o in options}
+    values: dict[str, Value] = {}
+    seen: dict[str, Span] = {}
+    good = True
+    for argument in arguments:
+        if argument.name is None:
+            context.error("E0602", f"options of {owner} are given by name", argument.span, fix=_example(options))
+            good = False
+            continue
+        name = argument.name.text
+        if name not in table:
+            context.error(
+                "E0602", f"{owner} has no option `{name}`", argument.name.span,
+                fix=did_you_mean(name, table) or (f"its options are {', '.join(table)}" if table else "it has none"),
+            )  # fmt: skip
+            good = False
+            continue
+        if name in seen:
+            context.error(
+                "E0203", f"`{name}` is given twice", argument.name.span, related=[Label(seen[name], "first here")]
+            )
+            good = False
+        seen[name] = argument.name.span
+        value = _value(context, argument.value, table[name])
+        if value is None:
+            good = False
+        else:
+            values[name] = value
+    return tuple(values.items()) if good else None
+
+
+def _example(options: tuple[Option, ...]) -> str:
+    return f"for example `{options[0].name} = {options[0].default}`" if options else "it has no options"
+
+
+def _value(context: Context, node: ast.Expression, option: Option) -> Value | None:
+    if option.type in ("choice", "string"):
+        text = node.text if isinstance(node, ast.Name) else node.value if isinstance(node, ast.String) else None
+        if text is None or (option.choices and text not in option.choices):
+            context.error(
+                "E0603", f"`{option.name}` is one of {', '.join(option.choices)}", node.span,
+                fix=did_you_mean(text or "", option.choices),
+            )  # fmt: skip
+            return None
+        return text
+    value = evaluate(context, node)
+    if value is None:
+        return None
+    problem = option_problem(option, value)
+    if problem:
+        context.error("E0603", f"`{option.name}` {problem}, not {value}", node.span, fix=option.doc)
+        return None
+    return float(value) if option.type == "real" else value
+
+
+def option_problem(option: Option, value: Value) -> str | None:
+    """What is wrong with a value of an option, as the end of a sentence; None where nothing is."""
+    if option.type == "bool":
+        return None if isinstance(value, bool) else "is true or false"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return f"is {'an integer' if option.type == 'int' else 'a number'}"
+    if option.type == "int" and not isinstance(value, int):
+        return "is an integer"
+    low, high = option.minimum, option.maximum
+    if value != value or (low is not None and (value < low or (option.open and value == low))):
+        return f"is {'above' if option.open else 'at least'} {low:g}"
+    if high is not None and (value > high or (option.open and value == high)):
+        return f"is {'below' if option.open else 'at most'} {high:g}"
+    return None
