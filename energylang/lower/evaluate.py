@@ -1,0 +1,88 @@
+"""The evaluator: expressions of the intermediate representation to arrays, traced by JAX or computed by numpy.
+
+One loop over the operands-first order of the graph; what is shared is computed once; depth is no limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from energylang.ir.nodes import Apply, DimValue, Expr, Literal, Map, Reference, Symbol
+from energylang.ir.types import Dim, Kind
+from energylang.lower.operations import JAX, Backend, compute
+
+Environment = Mapping[Symbol, Any]
+
+
+def evaluate(
+    roots: Sequence[Expr], environment: Environment, dims: Mapping[str, int], backend: Backend = JAX
+) -> list[Any]:
+    """The values of the roots. `environment` has a value for every symbol they mention."""
+    values: dict[int, Any] = {}
+    for expr in _order(roots):
+        values[id(expr)] = _value(expr, values, environment, dims, backend)
+    return [values[id(root)] for root in roots]
+
+
+def _order(roots: Sequence[Expr]) -> list[Expr]:
+    """Operands first; bodies of maps are left to their map."""
+    seen: set[int] = set()
+    order: list[Expr] = []
+    stack: list[tuple[Expr, bool]] = [(root, False) for root in reversed(roots)]
+    while stack:
+        expr, ready = stack.pop()
+        if ready:
+            order.append(expr)
+            continue
+        if id(expr) in seen:
+            continue
+        seen.add(id(expr))
+        stack.append((expr, True))
+        if isinstance(expr, Apply | Map):
+            stack.extend((argument, False) for argument in reversed(expr.arguments))
+    return order
+
+
+def numbers(attributes: tuple[Any, ...], dims: Mapping[str, int]) -> tuple[Any, ...]:
+    """Attributes with every dim replaced by its size."""
+    return tuple(
+        a.evaluate(dims) if isinstance(a, Dim) else numbers(a, dims) if isinstance(a, tuple) else a for a in attributes
+    )
+
+
+def _value(expr: Expr, values: dict[int, Any], environment: Environment, dims: Mapping[str, int], backend: Backend) -> Any:
+    match expr:
+        case Literal(value=value):
+            return value
+        case DimValue(dim=dim):
+            return dim.evaluate(dims)
+        case Reference(symbol=symbol):
+            return environment[symbol]
+        case Apply(operation=operation, arguments=arguments, attributes=attributes):
+            return compute(backend, operation, [values[id(a)] for a in arguments], numbers(attributes, dims))
+        case Map():
+            return _mapped(expr, [values[id(a)] for a in expr.arguments], environment, dims, backend)
+    raise TypeError(f"cannot evaluate {type(expr).__name__}")
+
+
+def _mapped(expr: Map, arguments: list[Any], environment: Environment, dims: Mapping[str, int], backend: Backend) -> Any:
+    """The body over the batch: arguments broadcast to it, then one vmap over all its axes at once."""
+    xp = backend.xp
+    batch = tuple(d.evaluate(dims) for d in expr.type.shape)
+    stretched = []
+    for parameter, argument in zip(expr.parameters, arguments, strict=True):
+        event = tuple(d.evaluate(dims) for d in parameter.space.shape)
+        stretched.append(xp.broadcast_to(xp.asarray(argument), (*batch, *event)).reshape((-1, *event)))
+
+    def body(*slices: Any) -> Any:
+        inner = {**environment, **dict(zip(expr.parameters, slices, strict=True))}
+        return xp.asarray(evaluate([expr.body], inner, dims, backend)[0])
+
+    if backend.name == "jax":
+        import jax
+
+        return jax.vmap(body)(*stretched).reshape(batch)
+    count = stretched[0].shape[0]
+    kind = float if expr.type.kind is Kind.REAL else int
+    return xp.array([body(*(s[i] for s in stretched)) for i in range(count)], dtype=kind).reshape(batch)

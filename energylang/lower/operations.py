@@ -1,0 +1,206 @@
+"""How each primitive operation is computed, over numpy (float64 on the host) or JAX: one table for both.
+
+Attributes are those that `energylang.ir.operations` documents, their dims already numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Backend:
+    """An array library: `name` is "numpy" or "jax"."""
+
+    name: str
+
+    @cached_property
+    def xp(self) -> ModuleType:
+        if self.name == "numpy":
+            import numpy
+
+            return numpy
+        import jax.numpy
+
+        return jax.numpy
+
+    @cached_property
+    def special(self) -> ModuleType:
+        if self.name == "numpy":
+            import scipy.special
+
+            return scipy.special
+        import jax.scipy.special
+
+        return jax.scipy.special
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+NUMPY = Backend("numpy")
+JAX = Backend("jax")
+
+Implementation = Callable[..., Any]
+
+
+def compute(backend: Backend, operation: str, arguments: list[Any], attributes: tuple[Any, ...]) -> Any:
+    """The value of one application."""
+    return _TABLE[operation](backend, *arguments, *attributes)
+
+
+def _plain(name: str) -> Implementation:
+    return lambda b, *arguments: getattr(b.xp, name)(*arguments)
+
+
+def _special(name: str) -> Implementation:
+    return lambda b, x: getattr(b.special, name)(x)
+
+
+def _to_int(name: str) -> Implementation:
+    return lambda b, x: getattr(b.xp, name)(x).astype(int if b.name == "numpy" else b.xp.int32)
+
+
+def _arithmetic(name: str) -> Implementation:
+    """bool operands count as 0 and 1 (numpy would refuse or saturate)."""
+
+    def run(b: Backend, *arguments: Any) -> Any:
+        lifted = [a * 1 if getattr(a, "dtype", None) == bool or isinstance(a, bool) else a for a in arguments]
+        return getattr(b.xp, name)(*lifted)
+
+    return run
+
+
+def _power(b: Backend, base: Any, exponent: Any) -> Any:
+    if isinstance(exponent, int | float) and float(exponent).is_integer() and abs(exponent) <= 16:
+        if exponent < 0:
+            return 1.0 / _power(b, base, -exponent)
+        result: Any = None
+        square, rest = base, int(exponent)
+        while rest:
+            if rest & 1:
+                result = square if result is None else result * square
+            rest >>= 1
+            square = square * square if rest else square
+        return b.xp.ones_like(base) if result is None else result
+    return b.xp.power(base * 1.0, exponent)
+
+
+def _lgamma(b: Backend, x: Any) -> Any:
+    return b.special.gammaln(x * 1.0)
+
+
+def _lbeta(b: Backend, x: Any, y: Any) -> Any:
+    return _lgamma(b, x) + _lgamma(b, y) - _lgamma(b, x + y)
+
+
+def _softplus(b: Backend, x: Any) -> Any:
+    return b.xp.logaddexp(x, 0.0)
+
+
+def _log_inv_logit(b: Backend, x: Any) -> Any:
+    return -b.xp.logaddexp(-x, 0.0)
+
+
+def _log_bessel_i0(b: Backend, x: Any) -> Any:
+    return b.xp.log(b.special.i0e(x)) + b.xp.abs(x)
+
+
+def _where(b: Backend, condition: Any, then: Any, otherwise: Any) -> Any:
+    return b.xp.where(condition, then, otherwise)
+
+
+def _roll(b: Backend, x: Any, shift: int, axis: int) -> Any:
+    return b.xp.roll(x, shift, axis=axis)
+
+
+def _index(b: Backend, base: Any, *rest: Any) -> Any:
+    """Slices first, then the integer indices together: the indexed axes are adjacent, so they stay in place."""
+    count = sum(1 for item in rest if isinstance(item, tuple) and item[0] == "at")
+    indices, items = list(rest[:count]), rest[count:]
+    base = b.xp.asarray(base)
+    cut = tuple(slice(item[1], item[2], item[3]) if item[0] == "slice" else slice(None) for item in items)
+    if any(s != slice(None) and (s.start, s.stop, s.step) != (0, size, 1) for s, size in zip(cut, base.shape, strict=False)):
+        base = base[cut]
+    if not indices:
+        return base
+    return base[tuple(indices.pop(0) if item[0] == "at" else slice(None) for item in items)]
+
+
+def _reshape(b: Backend, x: Any, *shape: int) -> Any:
+    return b.xp.reshape(x, shape)
+
+
+def _transpose(b: Backend, x: Any, *order: int) -> Any:
+    return b.xp.transpose(x, order)
+
+
+def _concatenate(b: Backend, *rest: Any) -> Any:
+    *arrays, axis = rest
+    return b.xp.concatenate([b.xp.asarray(a) for a in arrays], axis=axis)
+
+
+def _stack(b: Backend, *items: Any) -> Any:
+    import numpy
+
+    if all(isinstance(i, int | float | numpy.ndarray) for i in items):
+        return numpy.stack([numpy.asarray(i) for i in items])
+    return b.xp.stack([b.xp.asarray(i) for i in items])
+
+
+def _broadcast(b: Backend, x: Any, *shape: int) -> Any:
+    return b.xp.broadcast_to(x, shape)
+
+
+def _reduction(name: str) -> Implementation:
+    return lambda b, x, *axes: getattr(b.xp, name)(x, axis=tuple(axes))
+
+
+def _logsumexp(b: Backend, x: Any, *axes: int) -> Any:
+    return b.special.logsumexp(x, axis=tuple(axes))
+
+
+def _cumsum(b: Backend, x: Any, axis: int) -> Any:
+    return b.xp.cumsum(x, axis=axis)
+
+
+def _softmax(b: Backend, x: Any, axis: int) -> Any:
+    return b.special.softmax(x, axis=axis)
+
+
+def _log_softmax(b: Backend, x: Any, axis: int) -> Any:
+    return x - b.special.logsumexp(x, axis=axis, keepdims=True)
+
+
+def _iota(b: Backend, size: int) -> Any:
+    return b.xp.arange(size)
+
+
+def _matmul(b: Backend, x: Any, y: Any) -> Any:
+    return b.xp.matmul(x, y)
+
+
+_TABLE: dict[str, Implementation] = {
+    **{name: _arithmetic(f) for name, f in {"add": "add", "sub": "subtract", "mul": "multiply", "neg": "negative"}.items()},
+    **{name: _plain(f) for name, f in {
+        "div": "true_divide", "floordiv": "floor_divide", "mod": "mod", "eq": "equal", "ne": "not_equal", "lt": "less",
+        "le": "less_equal", "gt": "greater", "ge": "greater_equal", "and": "logical_and", "or": "logical_or", "not": "logical_not",
+        "minimum": "minimum", "maximum": "maximum", "abs": "abs", "sign": "sign", "exp": "exp", "log": "log", "log1p": "log1p",
+        "expm1": "expm1", "sqrt": "sqrt", "sin": "sin", "cos": "cos", "tan": "tan", "asin": "arcsin", "acos": "arccos",
+        "atan": "arctan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "atan2": "arctan2", "logaddexp": "logaddexp",
+    }.items()},
+    **{name: _special(f) for name, f in {
+        "erf": "erf", "erfc": "erfc", "digamma": "digamma", "logit": "logit", "inv_logit": "expit", "std_normal_cdf": "ndtr",
+        "log_std_normal_cdf": "log_ndtr",
+    }.items()},
+    **{name: _to_int(name) for name in ("floor", "ceil", "round")},
+    **{name: _reduction(name) for name in ("sum", "prod", "mean", "max", "min", "any", "all")},
+    "pow": _power, "lgamma": _lgamma, "lbeta": _lbeta, "softplus": _softplus, "log_inv_logit": _log_inv_logit,
+    "log_bessel_i0": _log_bessel_i0, "where": _where, "roll": _roll, "index": _index, "reshape": _reshape,
+    "transpose": _transpose, "concatenate": _concatenate, "stack": _stack, "broadcast": _broadcast, "logsumexp": _logsumexp,
+    "cumsum": _cumsum, "softmax": _softmax, "log_softmax": _log_softmax, "iota": _iota, "matmul": _matmul,
+}  # fmt: skip
