@@ -12,9 +12,17 @@ from typing import Any
 from energylang.diagnostics import Diagnostics
 from energylang.source import Span
 from energylang.syntax.layout import DECLARATION_WORDS, NESTING_LIMIT, Superfluous
-from energylang.syntax.mistakes import Situation, explain
+from energylang.syntax.mistakes import explain
+from energylang.syntax.situation import Situation
 from energylang.syntax.table import CALL, PASS, parser_table
 from energylang.syntax.tokens import END, FINDINGS_LIMIT, NEWLINE, Token, Tokens
+
+_NESTING = frozenset(
+    {"unary", "conditional", "function", "pipe", "index", "call", "array", "tuple", "generator", "type"}
+)
+"""Rules that, like `binary`, put a node of the tree around others of their kind."""
+
+_WITH_BLOCK = frozenset({"DISTRIBUTION", "ENERGY", "SCORE", "FLOW", "CONSTRAINT"})
 
 ERROR = object()
 """Stands for a statement or declaration that was left out."""
@@ -90,9 +98,11 @@ class Driver:
                     elif child is not ERROR:
                         children.append(child)
                 if rule.mode == CALL:
-                    # Sums of thousands of terms lean to the left; that spine is walked by a loop.
-                    leans = rule.name == "binary"
-                    depth = max(depths[-3], depths[-1] + 1) if leans else max(depths[-length:]) + 1
+                    if rule.name == "binary":
+                        # Sums of thousands of terms lean to the left; that spine is walked by a loop.
+                        depth = max(depths[-3], depths[-1] + 1)
+                    else:
+                        depth = max(depths[-length:]) + (rule.name in _NESTING)
                     if depth > NESTING_LIMIT:
                         place = self._too_deep(place, first, last, state_stack, values, starts, ends, depths)
                         token = tokens[place]
@@ -127,11 +137,22 @@ class Driver:
             first_place -= 1
         sync = self._skip(place, in_block)
         region = (first, self.tokens[sync].start)
-        if not any(region[0] <= trouble <= region[1] for trouble in self.found.troubles):
+        # What follows a finding in the same statement is most likely its consequence.
+        if not any(first <= trouble <= self.tokens[place].start for trouble in self.found.troubles):
             self._report(Situation(self.found.source, self.tokens, place, first_place, list(state_stack), in_block))
         self.errors.append(region)
+        if not in_block and self.tokens[first_place].kind in _WITH_BLOCK:
+            self._check_block(place, sync)
         self._leave(depth, region, state_stack, values, starts, ends, depths)
         return sync
+
+    def _check_block(self, place: int, sync: int) -> None:
+        """Report errors in the block of a declaration whose head has one."""
+        brace = next((n for n in range(place, sync) if self.tokens[n].kind == "_LEFT_BRACE"), None)
+        if brace is not None:
+            inner = Driver(self.found, self.tokens[brace:sync], self.build, self.diagnostics)
+            inner.parse("block")
+            self.errors += inner.errors
 
     def _too_deep(self, place: int, first: int, last: int, state_stack, values, starts, ends, depths) -> int:
         self.found.mistake(
@@ -190,8 +211,8 @@ class Driver:
         token = situation.found
         finding = explain(situation)
         start, end = (finding.start, finding.end) if finding.end else (token.start, token.end)
-        if start == end:
-            start, end = _visible(source.text, start)
+        if not finding.end and token.kind in (NEWLINE, END):
+            start = end = situation.previous.end if situation.place else 0
         self.diagnostics.add(
             finding.code,
             finding.message,
@@ -216,9 +237,3 @@ class Driver:
                     related=related,
                     fix="remove it, or open its partner before",
                 )
-
-
-def _visible(text: str, offset: int) -> tuple[int, int]:
-    """A place that can be underlined for the end of the text: its last character that is not blank."""
-    last = len(text[:offset].rstrip())
-    return (last - 1, last) if last else (0, 0)

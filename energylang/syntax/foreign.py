@@ -80,6 +80,7 @@ def mend_foreign(found: Tokens, kind: str, start: int, end: int, diagnostics: Di
             cause=cause,
             fix=f"write `{meant}`",
             replacement=meant if text[end : end + 1].isspace() or not meant.isalpha() else meant + " ",
+            mended=kind != "walrus",
         )
         _push(found, meant, start, end)
     elif kind == "point_operator":
@@ -92,6 +93,7 @@ def mend_foreign(found: Tokens, kind: str, start: int, end: int, diagnostics: Di
             cause="every operator works element by element; the matrix product is `@`",
             fix=f"write `{written[1]}`",
             replacement=written[1],
+            mended=True,
         )
         _push(found, written[1], start, end)
     elif kind == "other_assignment":
@@ -119,6 +121,7 @@ def mend_foreign(found: Tokens, kind: str, start: int, end: int, diagnostics: Di
             cause="a new line ends a statement or a declaration",
             fix="remove it" if text[end : end + 1] in ("", "\n") else "start a new line instead",
             replacement="" if text[end : end + 1] in ("", "\n") else "\n",
+            mended=True,
         )
         found.items.append(Token(NEWLINE, "\n", start, end))
     elif kind == "block_comment":
@@ -126,7 +129,13 @@ def mend_foreign(found: Tokens, kind: str, start: int, end: int, diagnostics: Di
         line_end = text.find("\n", end)
         end = close + 2 if close >= 0 else (line_end if line_end >= 0 else len(text))
         found.mistake(
-            diagnostics, "E0112", "comments start with `#`", start, start + 2, fix="start each line of it with `#`"
+            diagnostics,
+            "E0112",
+            "comments start with `#`",
+            start,
+            start + 2,
+            fix="start each line of it with `#`",
+            mended=True,
         )
     else:
         end = _mend_quote(found, start, diagnostics)
@@ -144,6 +153,7 @@ def _mend_point(found: Tokens, written: str, start: int, end: int, diagnostics: 
         end,
         fix=f"write `{meant}`",
         replacement=meant,
+        mended=True,
     )
     found.items.append(Token("NUMBER", meant, start, end))
 
@@ -163,6 +173,7 @@ def _mend_glued(found: Tokens, written: str, start: int, end: int, diagnostics: 
             end,
             cause="an underscore stands between two digits, as in `5_000`",
             fix="remove the stray underscore",
+            mended=True,
         )
     elif number.group() == "0" and rest[0] in "xXbBoO" and len(rest) > 1:
         found.mistake(
@@ -172,6 +183,7 @@ def _mend_glued(found: Tokens, written: str, start: int, end: int, diagnostics: 
             start,
             end,
             cause="numbers are written in decimal: `255`, `5_000`, `1e-3`",
+            mended=True,
         )
     else:
         found.mistake(
@@ -182,6 +194,7 @@ def _mend_glued(found: Tokens, written: str, start: int, end: int, diagnostics: 
             end,
             fix=f"write `{number.group()} * {rest}`",
             replacement=f"{number.group()} * {rest}",
+            mended=True,
         )
         found.items.append(Token("STAR", "*", split, split))
         found.items.append(Token(parser_table().keywords.get(rest, "NAME"), rest, split, end))
@@ -201,6 +214,7 @@ def _mend_quote(found: Tokens, start: int, diagnostics: Diagnostics) -> int:
             start + 1,
             cause="a quote after a value is easily overlooked",
             fix=f"write `transpose({operand})`",
+            mended=True,
         )
         return start + 1
     line_end = text.find("\n", start)
@@ -216,6 +230,7 @@ def _mend_quote(found: Tokens, start: int, diagnostics: Diagnostics) -> int:
         end,
         fix=f'write `"{inner}"`',
         replacement=f'"{inner}"' if close >= 0 and '"' not in inner and "\\" not in inner else None,
+        mended=True,
     )
     found.items.append(Token("STRING", '"' + inner.replace('"', "") + '"', start, end))
     return end
@@ -270,6 +285,7 @@ def mend_character(found: Tokens, start: int, diagnostics: Diagnostics) -> int:
             cause="operators are written with the keys of any keyboard",
             fix=f"write `{meant}`",
             replacement=f" {meant} " if meant.isalpha() else meant,
+            mended=True,
         )
         _push(found, meant, start, start + 1)
         return start + 1
@@ -301,6 +317,7 @@ def _mend_name(found: Tokens, start: int, diagnostics: Diagnostics) -> int:
         cause="names consist of the letters a to z and A to Z, digits and underscores",
         fix=f"write `{meant}`" if meant else "spell it with these",
         replacement=meant or None,
+        mended=True,
     )
     found.items.append(Token("NAME", meant or "_", start, end))
     return end

@@ -1,42 +1,283 @@
-"""Why a token cannot stand where it stands, in the user's words."""
+"""Why a token cannot stand where it stands, in the user's words.
+
+`explain` tries the known mistakes in order, the particular before the general, and falls back on what was expected.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
 
-from energylang.diagnostics import Edit, Label
-from energylang.source import Source
-from energylang.syntax.tokens import Token
-
-
-class Situation(NamedTuple):
-    """An error at `tokens[place]`, in the statement or declaration that begins at `tokens[first]`."""
-
-    source: Source
-    tokens: list[Token]
-    place: int
-    first: int
-    states: list[int]
-    in_block: bool
-
-    @property
-    def found(self) -> Token:
-        return self.tokens[self.place]
-
-
-class Finding(NamedTuple):
-    """What to report; `start` and `end` default to the token that was found."""
-
-    code: str
-    message: str
-    start: int = 0
-    end: int = 0
-    label: str = ""
-    related: tuple[Label, ...] = ()
-    cause: str = ""
-    fix: str = ""
-    edit: Edit | None = None
+from energylang.diagnostics import Edit
+from energylang.source import Span
+from energylang.syntax.habits import HABITS
+from energylang.syntax.layout import DECLARATION_WORDS
+from energylang.syntax.situation import COMPARISONS, Finding, Situation
+from energylang.syntax.tokens import END, NEWLINE, Token
 
 
 def explain(situation: Situation) -> Finding:
-    return Finding("E0106", f"unexpected `{situation.found.text}`")
+    """The finding for an error."""
+    for case in (*_FIRST, *HABITS, *_CASES):
+        finding = case(situation)
+        if finding is not None:
+            return finding
+    return Finding("E0106", f"expected {situation.expected()}, found {situation.describe_found()}")
+
+
+def _chained_comparison(at: Situation) -> Finding | None:
+    token = at.found
+    if token.kind not in COMPARISONS or not at.accepts("AND"):
+        return None
+    depth, place = 0, at.place - 1
+    while place >= at.first:
+        kind = at.tokens[place].kind
+        if kind in ("_RIGHT_PARENTHESIS", "_RIGHT_BRACKET"):
+            depth += 1
+        elif kind in ("_LEFT_PARENTHESIS", "_LEFT_BRACKET"):
+            depth -= 1
+        elif kind in COMPARISONS and depth == 0:
+            break
+        place -= 1
+    middle = at.text(at.tokens[place + 1].start, at.previous.end)
+    short = middle if len(middle) <= 20 and "\n" not in middle else "…"
+    return Finding(
+        "E0107",
+        "comparisons cannot be chained",
+        cause=f"two comparisons that share `{short}` are joined by `and`",
+        fix=f"write `… {at.tokens[place].text} {short} and {short} {token.text} …`",
+        edit=at.insert(token.start, f"and {middle} ") if "\n" not in middle else None,
+    )
+
+
+def _assignment_in_expression(at: Situation) -> Finding | None:
+    if at.found.kind != "_EQUAL" or not at.accepts("AND"):
+        return None
+    return Finding(
+        "E0108",
+        "`=` does not compare",
+        cause="`=` gives a name or an option its value",
+        fix="write `==` to compare",
+        edit=Edit(at.span(at.found), "=="),
+    )
+
+
+def _conditional_operand(at: Situation) -> Finding | None:
+    token = at.found
+    if token.kind not in ("_IF", "_FN") or not at.accepts("NUMBER") or at.accepts(token.kind):
+        return None
+    what = "if … then … else …" if token.kind == "_IF" else "fn(x): …"
+    return Finding(
+        "E0113",
+        f"`{token.text}` beside an operator needs brackets",
+        cause=f"`{what}` reaches as far right as it can",
+        fix=f"write `({what})`",
+    )
+
+
+_CONNECTING = {"_THEN", "_ELSE", "_IN", "_WITH", "_ON", "_FROM", "_AS", "AND", "OR", "_FOR", "_IF", "_FN"}
+
+
+def _reserved_word(at: Situation) -> Finding | None:
+    token = at.found
+    if not token.text.isalpha() or token.kind in ("NAME", "TRUE", "FALSE") or not at.accepts("NAME"):
+        return None
+    declares = at.previous.kind in DECLARATION_WORDS or at.previous.kind == "_REPORT"
+    if token.kind in _CONNECTING and not declares and at.following.kind not in ("_EQUAL", "_COLON"):
+        return None
+    return Finding(
+        "E0114",
+        f"`{token.text}` is a reserved word and cannot be a name",
+        fix=f"choose another name, such as `{token.text}_` or a more telling one",
+    )
+
+
+def _called_value(at: Situation) -> Finding | None:
+    if at.found.kind != "_LEFT_PARENTHESIS" or not at.accepts("CARET"):
+        return None
+    return Finding(
+        "E0106",
+        "only a name can be called",
+        cause="a bracket after a value would call it",
+        fix="write `*` to multiply, or give the function a name with `fn` or `let`",
+    )
+
+
+def _block_after_equal(at: Situation) -> Finding | None:
+    token, previous = at.found, at.previous
+    if token.kind != "_LEFT_BRACE":
+        return None
+    kind = at.tokens[at.first].kind
+    if previous.kind == "_EQUAL" and kind in ("DISTRIBUTION", "ENERGY", "SCORE", "FLOW", "CONSTRAINT"):
+        return Finding(
+            "E0106",
+            "a block follows its signature without `=`",
+            start=previous.start,
+            end=previous.end,
+            cause="`=` is followed by one expression, `{` opens a block of statements",
+            fix="remove the `=`",
+            edit=Edit(at.span(previous), ""),
+        )
+    if previous.kind == "NAME" and at.accepts("_EQUAL") and at.accepts("_LEFT_PARENTHESIS"):
+        return Finding(
+            "E0106",
+            f"`{previous.text}` has a block but no variables",
+            start=previous.start,
+            end=previous.end,
+            cause="an energy with a block lists its variables and their spaces",
+            fix=f"write `{at.tokens[at.first].text} {previous.text}(x: real) {{ … }}`",
+        )
+    return None
+
+
+def _missing_body(at: Situation) -> Finding | None:
+    if not at.accepts("_LEFT_BRACE") or not at.accepts("_EQUAL"):
+        return None
+    name = at.tokens[at.first + 1].text
+    return Finding(
+        "E0106",
+        f"`{name}` lacks its block or its expression, found {at.describe_found()}",
+        fix="open its block with `{`, or write `=` and an expression",
+    )
+
+
+def _untyped(at: Situation) -> Finding | None:
+    """`energy e(x) = …`, `data y = 3`, `net f = mlp(…)`."""
+    token, previous = at.found, at.previous
+    if previous.kind != "NAME" or not at.accepts("_COLON") or at.accepts("CARET") or at.accepts(END):
+        return None
+    name = previous.text
+    kind = at.tokens[at.first].kind
+    examples = {
+        "_DATA": ("data has a type", f"data {name}: real[N] = …"),
+        "_PARAM": ("a param has a space", f"param {name}: real = 0"),
+        "_NET": ("a net has a type", f"net {name}: real[2] -> real = …"),
+        "EXTERN": ("a net has a type", f"extern net {name}: real[2] -> real"),
+    }
+    if kind in examples and at.place <= at.first + 3:
+        cause, example = examples[kind]
+        message, fix = f"`{name}` lacks its type", f"write `{example}`"
+        return Finding("E0106", message, previous.start, previous.end, cause=cause, fix=fix)
+    if token.kind in ("_COMMA", "_RIGHT_PARENTHESIS", "_BAR", "AT"):
+        return Finding(
+            "E0106",
+            f"`{name}` lacks its space",
+            previous.start,
+            previous.end,
+            cause="every variable and condition says what values it takes",
+            fix=f"write `{name}: real`, or another space",
+            edit=at.insert(previous.end, ": real"),
+        )
+    return None
+
+
+def _missing_else(at: Situation) -> Finding | None:
+    if not at.accepts("_ELSE"):
+        return None
+    return Finding(
+        "E0106",
+        f"expected `else`, found {at.describe_found()}",
+        cause="an `if` is a value, so it has one for either case",
+        fix="write `if c then a else b`",
+    )
+
+
+_STARTS = {"NAME", "NUMBER", "STRING", "TRUE", "FALSE", "NOT", "_IF", "_FN", "_LEFT_PARENTHESIS", "_LEFT_BRACKET"}
+
+
+def _missing_between(at: Situation) -> Finding | None:
+    """Two things side by side: a comma, a new line or an operator is missing."""
+    token, previous = at.found, at.previous
+    if at.place == at.first:
+        return None
+    begins = token.kind in DECLARATION_WORDS or token.kind in ("_LET", "_REPORT", "_PLUS_EQUAL")
+    if at.accepts(NEWLINE) and (begins or (token.kind == "NAME" and at.in_block and _tilde_ahead(at))):
+        return Finding(
+            "E0117",
+            f"a new line is missing before `{token.text}`",
+            cause="every statement and declaration begins on a line of its own",
+            fix="start a new line",
+            edit=at.insert(token.start, "\n"),
+        )
+    if token.kind not in _STARTS:
+        return None
+    between = at.span(token, previous.end)
+    if at.accepts("_COMMA"):
+        return Finding(
+            "E0117",
+            f"a comma is missing before {at.describe_found()}",
+            fix="put a comma between them",
+            edit=Edit(Span(at.source, previous.end, token.start), ", "),
+        )
+    if at.accepts("STAR") and between.source.text.count("\n", previous.end, token.start) == 0:
+        return Finding(
+            "E0117",
+            f"an operator is missing between `{_short(previous)}` and {at.describe_found()}",
+            fix="write `*` to multiply",
+        )
+    return None
+
+
+def _short(token: Token) -> str:
+    return token.text if len(token.text) <= 20 else "…"
+
+
+def _tilde_ahead(at: Situation) -> bool:
+    for token in at.tokens[at.place : at.place + 40]:
+        if token.kind in (NEWLINE, END):
+            return False
+        if token.kind == "_TILDE":
+            return True
+    return False
+
+
+def _idle_expression(at: Situation) -> Finding | None:
+    if not at.in_block or at.found.kind not in (NEWLINE, "_RIGHT_BRACE", END) or not at.accepts("_TILDE"):
+        return None
+    start = at.tokens[at.first].start
+    return Finding(
+        "E0106",
+        "this expression does nothing",
+        start,
+        at.previous.end,
+        cause="a statement is `x ~ d(…)`, `+= e`, `let a = e` or `report a`",
+        fix="write `+=` before it to add it as energy, or `let name =` to name it",
+        edit=at.insert(start, "+= "),
+    )
+
+
+def _extra_value(at: Situation) -> Finding | None:
+    """`extern net f: … = …` and `param w: real ~ normal(0, 1)`."""
+    kind = at.tokens[at.first].kind
+    if kind == "EXTERN" and at.found.kind == "_EQUAL":
+        return Finding(
+            "E0106",
+            "an `extern net` has no value",
+            cause="Python fills it: `energylang.load(path, bind = {…})`",
+            fix="remove the value, or the word `extern`",
+        )
+    if kind == "_PARAM" and at.found.kind == "_TILDE":
+        return Finding(
+            "E0106",
+            "a param has no prior",
+            cause="a param is learned; `from` says how it starts",
+            fix="write `from`, or make it a variable of the energy to infer it",
+            edit=Edit(at.span(at.found), "from"),
+        )
+    return None
+
+
+_Case = Callable[[Situation], Finding | None]
+_FIRST: tuple[_Case, ...] = (_chained_comparison,)
+_CASES: tuple[_Case, ...] = (
+    _extra_value,
+    _assignment_in_expression,
+    _conditional_operand,
+    _block_after_equal,
+    _missing_body,
+    _called_value,
+    _missing_between,
+    _reserved_word,
+    _untyped,
+    _missing_else,
+    _idle_expression,
+)

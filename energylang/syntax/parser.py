@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from energylang.diagnostics import Diagnostics
 from energylang.source import Source
 from energylang.syntax import ast
@@ -9,6 +11,7 @@ from energylang.syntax.build import Builder
 from energylang.syntax.driver import Driver
 from energylang.syntax.layout import Layout
 from energylang.syntax.lexer import tokenize
+from energylang.syntax.tokens import Tokens
 
 
 def parse(source: Source, diagnostics: Diagnostics) -> ast.Module:
@@ -16,19 +19,22 @@ def parse(source: Source, diagnostics: Diagnostics) -> ast.Module:
 
     Never raises for anything a text can contain, and never overflows the stack.
     """
-    found = tokenize(source, diagnostics)
-    layout = Layout(found, diagnostics).run()
-    driver = Driver(found, layout.tokens, Builder(found, diagnostics).rules, diagnostics)
-    declarations = driver.parse("module")
-    driver.report_superfluous(layout.superfluous)
+    declarations, found = _parse(source, diagnostics, "module")
     return ast.Module(source, declarations or (), tuple(found.comments))
 
 
 def parse_expression(source: Source, diagnostics: Diagnostics) -> ast.Expression | None:
     """The expression that a source is, as for `--method 'mala(step = 0.1)'`; None where it is not one."""
-    found = tokenize(source, diagnostics)
-    layout = Layout(found, diagnostics).run()
-    driver = Driver(found, layout.tokens, Builder(found, diagnostics).rules, diagnostics)
-    expression = driver.parse("expression")
+    return _parse(source, diagnostics, "expression")[0]
+
+
+def _parse(source: Source, diagnostics: Diagnostics, start: str) -> tuple[Any, Tokens]:
+    local = Diagnostics()
+    found = tokenize(source, local)
+    layout = Layout(found, local).run()
+    driver = Driver(found, layout.tokens, Builder(found, local).rules, local)
+    value = driver.parse(start)
     driver.report_superfluous(layout.superfluous)
-    return expression
+    # Characters, brackets and grammar are looked at one after the other; the reader goes from top to bottom.
+    diagnostics.found += sorted(local.found, key=lambda finding: finding.span.start if finding.span else 0)
+    return value, found

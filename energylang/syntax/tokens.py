@@ -27,12 +27,16 @@ class Token(NamedTuple):
 
 @dataclass
 class Tokens:
-    """What a text consists of; `troubles` are offsets of findings, so that the parser does not report them again."""
+    """What a text consists of.
+
+    `troubles` are the offsets of findings that leave the tokens in doubt: the parser reports nothing right after them.
+    """
 
     source: Source
     items: list[Token] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
     troubles: list[int] = field(default_factory=list)
+    findings: int = 0
 
     def mistake(
         self,
@@ -47,10 +51,16 @@ class Tokens:
         cause: str = "",
         fix: str = "",
         replacement: str | None = None,
+        mended: bool = False,
     ) -> None:
-        """Record a finding about the characters from `start` to `end`; `replacement` mends them."""
-        self.troubles.append(start)
-        if len(self.troubles) > FINDINGS_LIMIT:
+        """Record a finding about the characters from `start` to `end`.
+
+        `replacement` mends them in the text; `mended` says that the tokens are already as if it had been made.
+        """
+        if not mended:
+            self.troubles.append(start)
+        self.findings += 1
+        if self.findings > FINDINGS_LIMIT:
             return
         span = Span(self.source, start, end)
         edit = None if replacement is None else Edit(span, replacement)

@@ -1,0 +1,288 @@
+"""Mistakes that come with the habits of other languages: Stan's, Python's, C's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from energylang.diagnostics import Edit, suggest
+from energylang.syntax.layout import DECLARATION_WORDS
+from energylang.syntax.situation import Finding, Situation
+from energylang.syntax.table import parser_table
+
+_FOREIGN_TYPES = {
+    "real": "real",
+    "int": "count",
+    "float": "real",
+    "double": "real",
+    "vector": "real[n]",
+    "row_vector": "real[n]",
+    "matrix": "real[n, m]",
+    "array": "real[n]",
+    "simplex": "simplex[k]",
+    "ordered": "ordered[k]",
+    "positive": "positive",
+    "bool": "binary",
+}
+_STAN_BLOCKS = {
+    "parameters": "variables are listed in the signature: `energy model(mu: real, tau: positive) { … }`",
+    "model": "its statements stand in the block of an energy: `energy model(mu: real) { … }`",
+    "transformed": "derived values are named with `let`",
+    "generated": "quantities to keep are named with `report` in the block of an energy",
+    "functions": "functions are declared with `fn name(x) = e`",
+    "guide": "a second energy or a flow takes its place",
+}
+
+
+def _foreign_comment(at: Situation) -> Finding | None:
+    """`// words` and `% words`: an operator in the grammar's eyes, until a word follows a word."""
+    source = at.source
+    line_start = source.text.rfind("\n", 0, at.found.start) + 1
+    place = at.place
+    while place >= 0 and at.tokens[place].start >= line_start:
+        token = at.tokens[place]
+        prose = at.found.kind == "NAME" and at.accepts("CARET") and place < at.place
+        if token.kind in ("SLASH_SLASH", "PERCENT") and (place == at.place or prose):
+            return Finding(
+                "E0112",
+                "comments start with `#`",
+                token.start,
+                token.end,
+                cause=f"`{token.text}` is integer division" if token.text == "//" else "`%` is the remainder",
+                fix="write `#`",
+                edit=Edit(at.span(token), "#"),
+            )
+        place -= 1
+    return None
+
+
+def _statement_outside(at: Situation) -> Finding | None:
+    """What belongs into a block, at the top level."""
+    token = at.found
+    if at.in_block or not at.at_start:
+        return None
+    tilde = next((other for other in at.line() if other.kind in ("_TILDE", "_PLUS_EQUAL", "_REPORT")), None)
+    if tilde is None:
+        return None
+    return Finding(
+        "E0116",
+        f"`{tilde.text}` stands outside of a block",
+        token.start if tilde.kind != "_TILDE" else tilde.start,
+        tilde.end,
+        cause="statements add to an energy, so they stand in the block of one",
+        fix="move it into `energy name(…) { … }`",
+    )
+
+
+def _declaration_inside(at: Situation) -> Finding | None:
+    token = at.found
+    if not at.in_block or not at.at_start or token.kind not in DECLARATION_WORDS:
+        return None
+    return Finding(
+        "E0116",
+        f"`{token.text}` stands in a block",
+        cause="declarations stand outside of blocks; order does not matter",
+        fix=f"move the `{token.text}` declaration before or after the block",
+    )
+
+
+def _unnamed_value(at: Situation) -> Finding | None:
+    """`theta = mu + 1`, `target += e`."""
+    token = at.found
+    if at.in_block:
+        if not at.accepts("_TILDE") or token.kind not in ("_EQUAL", "_PLUS_EQUAL"):
+            return None
+        name, at_name = at.tokens[at.first], at.place == at.first + 1
+    else:
+        if not at.at_start or token.kind != "NAME" or at.following.kind != "_EQUAL":
+            return None
+        name, at_name = token, True
+    if token.kind == "_PLUS_EQUAL":
+        what = at.text(name.start, token.start).rstrip()
+        return Finding(
+            "E0115",
+            "`+=` has nothing on its left",
+            name.start,
+            token.end,
+            cause="it adds energy, which is minus the log density: Stan's `target += e` is `+= -(e)`",
+            fix=f"remove `{what}` and mind the sign" if len(what) < 30 else "remove what stands before it",
+        )
+    if not at_name or name.kind != "NAME":
+        return Finding(
+            "E0115",
+            "nothing is assigned to a part of a value",
+            name.start,
+            token.end,
+            cause="values do not change; arrays are made whole, with operations on arrays or `[for i in n: e]`",
+        )
+    return Finding(
+        "E0115",
+        f"`{name.text}` is not declared",
+        name.start,
+        name.end,
+        cause="a new name begins with a word that says what it is",
+        fix=f"write `let {name.text} = …`" + ("" if at.in_block else " or `const`"),
+        edit=at.insert(name.start, "let "),
+    )
+
+
+def _foreign_declaration(at: Situation) -> Finding | None:
+    """`real x`, `vector[N] mu`."""
+    first = at.tokens[at.first] if at.in_block else at.found
+    space = _FOREIGN_TYPES.get(first.text)
+    if space is None or first.kind != "NAME":
+        return None
+    if at.in_block:
+        if at.found.kind != "NAME" or not at.accepts("_TILDE"):
+            return None
+        name = at.found.text
+    else:
+        line = at.line()
+        name = next((token.text for token in reversed(line) if token.kind == "NAME"), "x")
+        if not at.at_start or len(line) < 2 or line[1].kind not in ("NAME", "_LEFT_BRACKET", "LESS"):
+            return None
+    return Finding(
+        "E0115",
+        f"`{name}` is not declared like this",
+        first.start,
+        at.found.end,
+        cause="the variables of an energy stand in its signature, data at the top level",
+        fix=f"write `energy model({name}: {space}) …` for a variable, `data {name}: {space}` for data",
+    )
+
+
+def _bounds(at: Situation) -> Finding | None:
+    """`x: real<lower = 0>`."""
+    if at.found.kind != "LESS" or not at.accepts("_LEFT_BRACKET") or at.accepts("CARET"):
+        return None
+    close = at.source.text.find(">", at.found.end, at.found.end + 80)
+    written = at.text(at.found.end, close) if close >= 0 else ""
+    lower, upper = "lower" in written, "upper" in written
+    meant = "interval(a, b)" if upper and lower else "positive" if lower else "interval(a, b)"
+    return Finding(
+        "E0115",
+        "bounds are part of a space's name",
+        cause="`positive` is `real<lower=0>`, `unit` is between 0 and 1, `interval(a, b)` between a and b",
+        fix=f"write `{meant}`",
+    )
+
+
+def _foreign_block(at: Situation) -> Finding | None:
+    token = at.found
+    if token.kind == "_LEFT_BRACE" and at.previous.kind == "_DATA":
+        return Finding(
+            "E0115",
+            "there is no `data` block",
+            at.previous.start,
+            token.end,
+            cause="each datum is a declaration of its own",
+            fix="write `data y: real[N]`, and so on",
+        )
+    if not at.at_start or at.in_block or token.text not in _STAN_BLOCKS:
+        return None
+    if not any(other.kind == "_LEFT_BRACE" for other in at.line()):
+        return None
+    return Finding("E0115", f"there is no `{token.text}` block", cause=_STAN_BLOCKS[token.text])
+
+
+def _control_flow(at: Situation) -> Finding | None:
+    first = at.tokens[at.first]
+    if at.at_start and at.found.kind == "_FOR":
+        return Finding(
+            "E0115",
+            "there are no loops",
+            cause="operations work on whole arrays, and `~` adds up over all elements",
+            fix="leave the loop out, or write `sum(for i in n: e)` or `[for i in n: e]`",
+        )
+    if first.kind == "_IF" and at.in_block and at.found.kind in ("_LEFT_BRACE", "_TILDE", "_COLON", "_PLUS_EQUAL"):
+        return Finding(
+            "E0115",
+            "`if` is an expression, not a statement",
+            first.start,
+            first.end,
+            fix="write `+= if c then a else b`, or `let x = if c then a else b`",
+        )
+    return None
+
+
+def _function_habits(at: Situation) -> Finding | None:
+    token = at.found
+    first = at.tokens[at.first]
+    if at.at_start and token.text in ("def", "function", "func", "class") and at.following.kind == "NAME":
+        return Finding(
+            "E0115",
+            f"`{token.text}` does not begin a declaration",
+            fix="a function is declared with `fn name(x) = e`",
+            edit=Edit(at.span(token), "fn"),
+        )
+    if at.in_block and first.text == "return" and at.place == at.first + 1:
+        return Finding(
+            "E0115",
+            "there is no `return`",
+            first.start,
+            first.end,
+            cause="the statements of a block add up to its energy",
+            fix="write `+= e`",
+            edit=Edit(at.span(first), "+="),
+        )
+    if token.text == "T" and token.kind == "NAME" and at.following.kind == "_LEFT_BRACKET" and at.accepts("STAR"):
+        return Finding(
+            "E0115",
+            "a distribution is not truncated like this",
+            fix="write `x ~ truncate(d(…), lower = a, upper = b)`",
+        )
+    if token.kind == "_LEFT_PARENTHESIS" and at.place >= 2 and at.tokens[at.place - 2].kind == "_REPORT":
+        return Finding(
+            "E0106",
+            "a report has a name",
+            at.previous.start,
+            token.end,
+            fix="write `report name = e`",
+        )
+    return None
+
+
+def _misspelt(at: Situation) -> Finding | None:
+    token = at.found
+    if not at.at_start or token.kind != "NAME" or at.in_block:
+        return None
+    if at.following.kind != "NAME":
+        return None
+    near = suggest(token.text.lower(), declaring_words())
+    if near is None:
+        return None
+    return Finding(
+        "E0106",
+        f"`{token.text}` does not begin a declaration",
+        fix=f"did you mean `{near}`?",
+        edit=Edit(at.span(token), near),
+    )
+
+
+def _no_declaration(at: Situation) -> Finding | None:
+    if at.in_block or not at.at_start:
+        return None
+    return Finding(
+        "E0106",
+        f"expected a declaration, found {at.describe_found()}",
+        cause="a declaration begins with one of: " + ", ".join(declaring_words()),
+    )
+
+
+def declaring_words() -> list[str]:
+    """The words that begin declarations, in the order of the grammar."""
+    return [word for word, kind in parser_table().keywords.items() if kind in DECLARATION_WORDS]
+
+
+HABITS: tuple[Callable[[Situation], Finding | None], ...] = (
+    _foreign_comment,
+    _foreign_block,
+    _control_flow,
+    _statement_outside,
+    _declaration_inside,
+    _unnamed_value,
+    _foreign_declaration,
+    _bounds,
+    _function_habits,
+    _misspelt,
+    _no_declaration,
+)
