@@ -1,0 +1,164 @@
+"""What can go wrong with a run: before it (space, memory), during it (finiteness), and what to say after it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from energylang.diagnostics import Diagnostic, DiagnosticError
+from energylang.run.data import POSTERIOR, STATS, Data
+from energylang.run.summary import Summary
+
+R_HAT = 1.01
+ESS = 400
+PARETO_K = 0.7
+FEW_PROPOSALS = 100
+"""Below so many proposals, none accepted says nothing yet."""
+
+
+def require_memory(needed: int) -> None:
+    """Raise E0805 where draws alone exceed the memory of this machine."""
+    try:
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return
+    if needed > there:
+        raise DiagnosticError(
+            [
+                Diagnostic(
+                    "E0805",
+                    f"the draws need {_bytes(needed)} of memory, and this machine has {_bytes(there)}",
+                    fix="give `--out`, fewer draws or chains, or keep less of a draw",
+                )
+            ]
+        )
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Raise E0804 where the draws to come do not fit the disk of `folder`."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DiagnosticError(
+            [
+                Diagnostic(
+                    "E0804",
+                    f"the draws need {_bytes(needed)} on the disk of `{folder}`, and {_bytes(free)} are free",
+                    fix="free some space, write elsewhere with `--out`, or ask for fewer draws or chains",
+                )
+            ]
+        )
+
+
+def _bytes(count: int) -> str:
+    for unit in ("bytes", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}"
+        count /= 1024  # type: ignore[assignment]
+    return f"{count:.1f} GiB"
+
+
+def require_finite(energy: np.ndarray, step: int) -> None:
+    """Raise E0802 if an energy [chain, step] of draws is not finite; `step` is the absolute number of the first."""
+    bad = np.argwhere(~np.isfinite(energy).reshape(*energy.shape[:2], -1).all(axis=2))
+    if bad.size:
+        chain, at = bad[np.argmin(bad[:, 1])]
+        value = energy[chain, at]
+        raise DiagnosticError(
+            [
+                Diagnostic(
+                    "E0802",
+                    f"the energy of chain {chain} is {value} at step {step + at}",
+                    cause="the density is infinite or undefined there, and the chain cannot go on from it",
+                    fix="look for an energy without lower bound, log(0), 0/0 or overflow (`--x64` tells overflow apart)",
+                )
+            ]
+        )
+
+
+def facts_of(rows: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """What a progress line says of one chunk."""
+    facts: dict[str, float] = {}
+    if (accepted := rows.get("stats/acceptance_rate")) is not None:
+        facts["acceptance"] = float(np.mean(accepted))
+    if (diverging := rows.get("stats/diverging")) is not None and np.any(diverging):
+        facts["divergences"] = float(np.sum(diverging))
+    return facts
+
+
+def require_acceptance(data: Data) -> None:
+    """Raise E0803 if no proposal of any chain was accepted in sampling."""
+    if "acceptance_rate" not in data.names(STATS):
+        return
+    accepted = data.read(STATS, "acceptance_rate")
+    if accepted.size < FEW_PROPOSALS or np.any(accepted > 0):
+        return
+    # A rate may round to zero while the chain still moves.
+    if all(_still(data.read(POSTERIOR, name)) for name in data.names(POSTERIOR)):
+        raise DiagnosticError(
+            [
+                Diagnostic(
+                    "E0803",
+                    f"none of {accepted.size} proposals was accepted: every chain stayed where it was",
+                    fix="give more warm-up, a smaller step, or another method (`energylang methods`)",
+                )
+            ]
+        )
+
+
+def _still(draws: np.ndarray) -> bool:
+    return bool(np.all(draws == draws[:, :1]))
+
+
+def chain_warnings(data: Data, summary: Summary) -> list[str]:
+    """What is doubtful about chains, each in one sentence with what to do."""
+    found = []
+    if "diverging" in data.names(STATS):
+        diverging = data.read(STATS, "diverging")
+        if count := int(np.sum(diverging)):
+            found.append(
+                f"{count} of {diverging.size} draws diverged: parts of the space were not explored; raise"
+                " `target_acceptance`, or write the model so that scales and what they scale are separate"
+            )
+    if "acceptance_rate" in data.names(STATS):
+        stuck = np.flatnonzero(np.all(data.read(STATS, "acceptance_rate") == 0, axis=1))
+        if stuck.size:
+            found.append(f"{_chains(stuck)} accepted nothing; give more warm-up or another seed")
+    r_hat = summary["R_hat"]
+    if np.any(bad := r_hat > R_HAT):
+        found.append(
+            f"R_hat is above {R_HAT} for {_scalars(summary, bad, -r_hat)}: the chains do not agree; give more"
+            " warm-up and draws, or look for several modes"
+        )
+    least = np.fmin(summary["ESS_bulk"], summary["ESS_tail"])
+    if np.any(bad := least < ESS):
+        found.append(f"the effective sample size is below {ESS} for {_scalars(summary, bad, least)}: give more draws")
+    return found
+
+
+def weight_warnings(pareto_k: float, weight_ess: float, count: int) -> list[str]:
+    """What is doubtful about weighted draws."""
+    found = []
+    if pareto_k > PARETO_K:
+        found.append(
+            f"Pareto k of the weights is {pareto_k:.2f}, above {PARETO_K}: a few draws decide, and log Z and its error"
+            " cannot be trusted; use a method with more levels between base and target"
+        )
+    if weight_ess < min(ESS, count):
+        found.append(f"the weights are worth {weight_ess:.0f} equal draws of {count}: give more draws")
+    return found
+
+
+def _chains(numbers: np.ndarray) -> str:
+    listed = ", ".join(map(str, numbers[:8].tolist())) + (", …" if numbers.size > 8 else "")
+    return f"{'chain' if numbers.size == 1 else 'chains'} {listed}"
+
+
+def _scalars(summary: Summary, bad: np.ndarray, order: np.ndarray) -> str:
+    """The worst three by name, and how many there are."""
+    places: Sequence[int] = np.flatnonzero(bad)[np.argsort(order[bad])].tolist()
+    named = ", ".join(f"`{summary.names[place]}`" for place in places[:3])
+    return named if len(places) <= 3 else f"{named} and {len(places) - 3} more"

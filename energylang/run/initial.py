@@ -1,0 +1,94 @@
+"""Starting points of chains: random, and tried again until density and gradient are finite."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from energylang.diagnostics import Diagnostic, DiagnosticError
+from energylang.model import Point, PRNGKey, Target, fold
+
+TRIES = 100
+RADIUS = 2.0
+SHRINK = 0.95
+"""Stan draws from uniform(-2, 2) a hundred times; here the radius shrinks too, to 0.01 at the last try."""
+
+
+class Trial(NamedTuple):
+    """One attempt, of one chain: what of it was finite. `gradient` is bool[R]."""
+
+    tries: Array
+    x: Point
+    energy: Array
+    jacobian: Array
+    gradient: Array
+
+    @property
+    def good(self) -> Array:
+        return self.energy & self.jacobian & jnp.all(self.gradient)
+
+
+def initial_point(target: Target, key: PRNGKey) -> Trial:
+    """The first attempt that is finite, or the last one: uniform reals, uniform codes."""
+    facts = target.facts
+
+    def attempt(number: Array) -> Trial:
+        radius = RADIUS * SHRINK**number
+        real = radius * jax.random.uniform(fold(key, number, 0), (facts.reals,), minval=-1.0, maxval=1.0)
+        code = tuple(
+            jax.random.randint(fold(key, number, 1, place), (sites,), 0, cardinality, jnp.int32)
+            for place, (cardinality, sites) in enumerate(zip(facts.cardinalities, facts.sites, strict=True))
+        )
+        x = Point(real, code)
+
+        def density(real: Array) -> tuple[Array, tuple[Array, Array]]:
+            energy, jacobian = target.energy(Point(real, code)), target.log_jacobian(Point(real, code))
+            return jacobian - energy, (energy, jacobian)
+
+        if facts.reals:
+            gradient, (energy, jacobian) = jax.grad(density, has_aux=True)(real)
+        else:
+            gradient, (_, (energy, jacobian)) = real, density(real)
+        return Trial(number + 1, x, jnp.isfinite(energy), jnp.isfinite(jacobian), jnp.isfinite(gradient))
+
+    # The loop starts from an attempt that failed, so that the density is compiled once.
+    blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(attempt, jnp.int32(0)))
+    return jax.lax.while_loop(
+        lambda trial: ~((trial.tries > 0) & trial.good) & (trial.tries < TRIES),
+        lambda trial: attempt(trial.tries),
+        blank,
+    )
+
+
+def require_start(target: Target, trials: Trial) -> None:
+    """Raise E0801 if a chain found no start; `trials` are host arrays with a leading dim of chains."""
+    good = trials.energy & trials.jacobian & np.all(trials.gradient, axis=1)
+    if np.all(good):
+        return
+    bad = int(np.argmin(good))
+    if not trials.energy[bad]:
+        what = "the energy is not finite"
+    elif not trials.jacobian[bad]:
+        what = "the Jacobian of the map to the constrained space is not finite"
+    else:
+        what = f"the gradient is not finite in {_named(target, ~np.asarray(trials.gradient[bad]))}"
+    raise DiagnosticError(
+        [
+            Diagnostic(
+                "E0801",
+                f"{int(np.sum(~good))} of {good.size} chains found no place to start: {what}",
+                cause=f"{TRIES} random points were tried, ever nearer to the middle of each space; the last one is meant.",
+                fix="narrow the space of the variables that leave the support, or look for log(0), 0/0 and overflow"
+                " in the energy (`--x64` tells overflow from a wrong formula)",
+            )
+        ]
+    )
+
+
+def _named(target: Target, where: np.ndarray) -> str:
+    names = [name for name, selection in target.variables.items() if np.any(where[list(selection.real)])]
+    return ", ".join(f"`{name}`" for name in names) or "an unnamed variable"

@@ -1,0 +1,148 @@
+"""Lanes: chains or particles that compile together, and where groups of them run.
+
+A program is compiled for one group of `width` lanes. Groups go to a pool of threads on one device, or several at a
+time to several devices; each group runs the same instructions wherever it goes, so that draws depend on the width and
+the platform and on nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+Tree = Any
+LaneFunction = Callable[[Tree, Tree], Tree]
+"""function(shared, lane) -> result, all trees of arrays in the shapes of one lane."""
+
+CPU_OPTIONS = {"xla_cpu_multi_thread_eigen": False}
+"""A matrix product that is split over threads adds in an order that depends on how many there are."""
+
+
+def platform() -> str:
+    """`cpu`, or what JAX calls the accelerator."""
+    return jax.default_backend()
+
+
+def width_of(lanes: Mapping[str, int], count: int) -> int:
+    """The width of a group: the method's own for this platform, at most the next power of two from `count`."""
+    own = lanes["cpu" if platform() == "cpu" else "accelerator"]
+    return max(1, min(own, 1 << (count - 1).bit_length()))
+
+
+def cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass
+class Lanes:
+    """`count` lanes in groups of `width`, over `devices`, on `threads` threads where there is one device.
+
+    A unit is what one call of a program handles: a group for each device. Lanes beyond `count` fill the last unit up
+    and are dropped. `programs` counts what was compiled.
+    """
+
+    count: int
+    width: int
+    threads: int = 0
+    programs: int = 0
+    devices: Sequence[Any] = ()
+    _pool: ThreadPoolExecutor = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        groups = -(-self.count // self.width)
+        self.devices = list(self.devices or jax.local_devices())[:groups]
+        units = -(-groups // len(self.devices))
+        self.unit = self.width * len(self.devices)
+        self.starts = range(0, units * self.unit, self.unit)
+        # With several devices a unit already keeps all of them busy.
+        workers = 1 if len(self.devices) > 1 else max(1, min(self.threads or cores(), units))
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="lanes")
+
+    @cached_property
+    def mesh(self) -> Mesh:
+        return Mesh(np.array(self.devices), ("chain",))
+
+    def lower(self, function: LaneFunction, shared: Tree, lanes: Tree, *, donate: bool = False) -> jax.stages.Lowered:
+        """Trace `function` for one unit; `shared` and `lanes` (leading dim: the unit) may be shapes or arrays."""
+        group = _over_lanes(function, self.width)
+        placed: dict[str, Any] = {}
+        if len(self.devices) > 1:
+            everywhere, split = PartitionSpec(), PartitionSpec("chain")
+            group = jax.shard_map(group, mesh=self.mesh, in_specs=(everywhere, split), out_specs=split, check_vma=False)
+            placed["in_shardings"] = (NamedSharding(self.mesh, everywhere), NamedSharding(self.mesh, split))
+            placed["out_shardings"] = NamedSharding(self.mesh, split)
+        return jax.jit(group, donate_argnums=(1,) if donate else (), **placed).lower(shared, lanes)
+
+    def compile(self, lowered: Sequence[jax.stages.Lowered]) -> list[jax.stages.Compiled]:
+        """Compile programs side by side (tracing holds Python's lock, compiling does not)."""
+        options = CPU_OPTIONS if platform() == "cpu" else {}
+        with ThreadPoolExecutor(len(lowered)) as pool:
+            compiled = list(pool.map(lambda one: one.compile(compiler_options=options), lowered))
+        self.programs += len(compiled)
+        return compiled
+
+    def share(self, tree: Tree) -> Tree:
+        """Put what all lanes read onto the devices, once."""
+        if len(self.devices) > 1:
+            return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec()))
+        return jax.device_put(tree)
+
+    def run(self, work: Callable[[int], Any]) -> list[Any]:
+        """work(unit index) for every unit, on the pool, results in order.
+
+        The caller's thread waits in Python and so still hears signals while programs run.
+        """
+        futures = [self._pool.submit(work, index) for index in range(len(self.starts))]
+        return [future.result() for future in futures]
+
+    def numbers(self) -> list[np.ndarray]:
+        """The numbers of the lanes of each unit, int32[unit]."""
+        return [np.arange(start, start + self.unit, dtype=np.int32) for start in self.starts]
+
+    def join(self, units: Sequence[Tree]) -> Tree:
+        """Host arrays of the units, joined along the lane dim, filling lanes dropped."""
+        return jax.tree.map(lambda *parts: np.concatenate(parts)[: self.count], *units)
+
+    def split(self, tree: Tree) -> list[Tree]:
+        """The reverse of `join`; filling lanes repeat the first lane."""
+        rows = np.concatenate([np.arange(self.count), np.zeros(len(self.starts) * self.unit - self.count, int)])
+        return [jax.tree.map(lambda leaf, at=at: leaf[rows[at : at + self.unit]], tree) for at in self.starts]
+
+    def close(self) -> None:
+        """Let the threads go; work under way is not waited for."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def __enter__(self) -> Lanes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def to_host(tree: Tree) -> Tree:
+    """Copies on the host that outlive the donation of the device's buffers."""
+    return jax.tree.map(lambda leaf: np.array(leaf, copy=True), tree)
+
+
+def _over_lanes(function: LaneFunction, width: int) -> LaneFunction:
+    """`function` over the leading dim of its second argument.
+
+    One lane is not batched at all: under `vmap` every branch of a kernel is taken and every loop is masked.
+    """
+    if width > 1:
+        return jax.vmap(function, in_axes=(None, 0))
+
+    def alone(shared: Tree, lanes: Tree) -> Tree:
+        result = function(shared, jax.tree.map(lambda leaf: leaf[0], lanes))
+        return jax.tree.map(lambda leaf: leaf[None], result)
+
+    return alone

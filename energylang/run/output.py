@@ -1,0 +1,120 @@
+"""What of a run goes where: the groups and attributes of its file, or of its arrays in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from energylang.diagnostics import DiagnosticError
+from energylang.run.data import OBSERVED, POSTERIOR, RUN, STATS, WARMUP, FileData, MemoryData, safe_name
+from energylang.run.files import as_diagnostics
+from energylang.run.netcdf import Writer
+from energylang.run.provenance import Provenance, closure_hash, versions
+from energylang.run.result import Run
+from energylang.run.store import Rows, Stage, Store, joined
+
+STAGES: tuple[Stage, ...] = ("warmup", "sampling")
+
+
+def facts(
+    provenance: Provenance, options: Mapping[str, Any], closed: Mapping[str, Any], seconds: float, programs: int
+) -> dict[str, Any]:
+    """The attributes of the group `run`: everything said about a run, as text and numbers."""
+    return {
+        "energy": provenance.energy,
+        "task": provenance.task,
+        "method": provenance.method,
+        "reason": provenance.reason,
+        "options": json.dumps({**provenance.options, **options}, sort_keys=True, default=str),
+        "versions": json.dumps(versions(), sort_keys=True),
+        "closure": closure_hash(closed),
+        "seed": int(options["seed"]),
+        "width": int(closed["width"]),
+        "platform": str(closed["platform"]),
+        "device": str(closed["device"]),
+        "precision": str(closed["precision"]),
+        "sampling_time": float(seconds),
+        "tuning_steps": int(options.get("warmup", 0)),
+        "programs": programs,
+        "created_at": datetime.now(UTC).isoformat(),
+    }
+
+
+def in_memory(store: Store, provenance: Provenance, counts: Mapping[Stage, int]) -> MemoryData:
+    """The groups of a run that leaves nothing on disk."""
+    groups: dict[str, Mapping[str, np.ndarray]] = {}
+    for stage in STAGES:
+        arrays = joined(store.chunks(stage), counts[stage])
+        for group, rows in _by_group(stage, arrays).items():
+            groups[group] = rows
+    groups[OBSERVED] = dict(provenance.observed_data)
+    order = (POSTERIOR, STATS, *WARMUP.values(), OBSERVED)
+    return MemoryData({group: groups[group] for group in order if group in groups})
+
+
+def write(
+    path: Path,
+    store: Store,
+    provenance: Provenance,
+    said: Mapping[str, Any],
+    chains: int,
+    counts: Mapping[Stage, int],
+) -> None:
+    """Assemble the netCDF-4 file from the chunks of a store, in bounded memory; it replaces `path` at the end."""
+    with as_diagnostics(path, f"every draw is kept in `{path}.parts`"), Writer(path) as writer:
+        for stage in STAGES:
+            total = counts[stage]
+            for group in _by_group(stage, {}) if total else ():
+                writer.group(group, _group_attributes(said), chain=chains, draw=total)
+            for rows in store.chunks(stage) if total else ():
+                for group, arrays in _by_group(stage, rows).items():
+                    writer.extend(group, arrays, total)
+        write_origin(writer, provenance, said)
+
+
+def write_origin(writer: Writer, provenance: Provenance, said: Mapping[str, Any]) -> None:
+    """The groups `observed_data` and `run`."""
+    if provenance.observed_data:
+        writer.group(OBSERVED, _group_attributes(said))
+        for name, values in provenance.observed_data.items():
+            writer.whole(OBSERVED, safe_name(name), np.asarray(values))
+    writer.group(RUN, said)
+    writer.text(RUN, "source", provenance.sources)
+
+
+def finished(path: Path, closed: Mapping[str, Any]) -> Run | None:
+    """The run in `path` if it is whole and of the same closure."""
+    if not path.is_file() or path.with_name(path.name + ".parts").exists():
+        return None
+    try:
+        data = FileData(path)
+    except DiagnosticError:
+        return None
+    return Run(data, data.facts) if data.facts.get("closure") == closure_hash(closed) else None
+
+
+def _by_group(stage: Stage, rows: Rows) -> dict[str, dict[str, np.ndarray]]:
+    """`draws/…` and `stats/…` under the names of their groups."""
+    groups = {"draws": POSTERIOR, "stats": STATS}
+    if stage == "warmup":
+        groups = {kind: WARMUP[group] for kind, group in groups.items()}
+    found: dict[str, dict[str, np.ndarray]] = {group: {} for group in groups.values()}
+    for name, values in rows.items():
+        kind, _, own = name.partition("/")
+        found[groups[kind]][safe_name(own)] = values
+    return found
+
+
+def _group_attributes(said: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "created_at": said["created_at"],
+        "inference_library": "energylang",
+        "inference_library_version": json.loads(said["versions"])["energylang"],
+        "sampling_time": said["sampling_time"],
+        "tuning_steps": said["tuning_steps"],
+    }

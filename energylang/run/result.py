@@ -1,0 +1,149 @@
+"""A run as Python sees it: its draws, its summary, and what is known about it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from energylang.run import checks
+from energylang.run.data import POSTERIOR, STATS, WEIGHTED, Data, FileData
+from energylang.run.summary import Summary, summarise, summarise_weighted
+
+
+class Run(Mapping[str, np.ndarray]):
+    """The result of `sample` or `evidence`: a mapping from variables to their draws [chain, draw, …].
+
+    Draws are read from memory, or from the run's file when they are asked for. Weighted draws were resampled to equal
+    weights; as they were drawn they are in the group `weighted_posterior`.
+    """
+
+    def __init__(self, data: Data, facts: Mapping[str, Any]) -> None:
+        self.data, self.facts = data, dict(facts)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        """The run in a netCDF file that a run wrote; raises E0831 where it is not one."""
+        data = FileData(Path(path))
+        return cls(data, data.facts)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.data.read(POSTERIOR, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.data.names(POSTERIOR))
+
+    def __len__(self) -> int:
+        return len(self.data.names(POSTERIOR))
+
+    def draws(self, name: str) -> np.ndarray:
+        """[chain, draw, …] of a variable or report; raises KeyError for a name that is not there."""
+        return self[name]
+
+    def stats(self, name: str) -> np.ndarray:
+        """[chain, draw] of a statistic of the sampler, such as `lp`; raises KeyError where there is none."""
+        return self.data.read(STATS, name)
+
+    def summary(self) -> Summary:
+        """A row for `lp` and each scalar of each variable; computed once."""
+        return self._summary
+
+    @cached_property
+    def _summary(self) -> Summary:
+        if self.weighted:
+            variables = ((name, self.data.read(WEIGHTED, name)) for name in self.data.names(WEIGHTED))
+            return summarise_weighted(variables, self.stats("log_weight"))
+        lp = [("lp", self.stats("lp"))] if "lp" in self.data.names(STATS) else []
+        return summarise(pair for pairs in (lp, ((name, self[name]) for name in self)) for pair in pairs)
+
+    @cached_property
+    def warnings(self) -> list[str]:
+        """What is doubtful, each in one sentence that says what to do."""
+        if self.weighted:
+            count = self.stats("log_weight").size
+            return checks.weight_warnings(self.facts["pareto_k"], self.facts["weight_ess"], count)
+        return checks.chain_warnings(self.data, self.summary())
+
+    @property
+    def weighted(self) -> bool:
+        return WEIGHTED in self.data.groups()
+
+    @property
+    def path(self) -> Path | None:
+        """The netCDF file, or None for a run in memory."""
+        return self.data.path if isinstance(self.data, FileData) else None
+
+    @property
+    def method(self) -> str:
+        return self.facts["method"]
+
+    @property
+    def reason(self) -> str:
+        """Why this method, one sentence."""
+        return self.facts["reason"]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The resolved options of the run."""
+        return json.loads(self.facts["options"])
+
+    @property
+    def programs(self) -> int:
+        """How many programs were compiled."""
+        return self.facts["programs"]
+
+    @property
+    def sampling_time(self) -> float:
+        """Seconds spent in steps, compiling left out."""
+        return self.facts["sampling_time"]
+
+    @property
+    def log_z(self) -> float | None:
+        """The log of the normaliser, where the method estimates it."""
+        return self.facts.get("log_z")
+
+    @property
+    def log_z_error(self) -> float | None:
+        """The standard error of `log_z`, by the delta method."""
+        return self.facts.get("log_z_error")
+
+    @property
+    def elbo(self) -> float | None:
+        """The mean log weight, a lower bound of log Z in expectation."""
+        return self.facts.get("elbo")
+
+    @property
+    def weight_ess(self) -> float | None:
+        """How many equally weighted draws the weighted ones are worth."""
+        return self.facts.get("weight_ess")
+
+    @property
+    def pareto_k(self) -> float | None:
+        """The shape of the tail of the weights; above 0.7 no estimate is reliable. None where all are equal."""
+        value = self.facts.get("pareto_k")
+        return None if value is None or math.isnan(value) else value
+
+    def to_arviz(self) -> Any:
+        """An InferenceData (ArviZ below 1.0) or a DataTree; needs the extra `arviz`."""
+        import arviz
+
+        groups = {
+            group: {name: self.data.read(group, name) for name in self.data.names(group)}
+            for group in self.data.groups()
+            if group not in ("run", WEIGHTED)
+        }
+        return arviz.from_dict(groups) if arviz.__version__.split(".")[0] != "0" else _legacy(arviz, groups)
+
+    def __repr__(self) -> str:
+        where = f" in {self.path}" if self.path else ""
+        return f"<Run of `{self.facts['energy']}` with {self.method}{where}: {', '.join(self)}>"
+
+
+def _legacy(arviz: Any, groups: Mapping[str, Mapping[str, np.ndarray]]) -> Any:
+    warmup = any(group.startswith("warmup_") for group in groups)
+    return arviz.from_dict(**groups, save_warmup=warmup)
