@@ -86,7 +86,7 @@ class Builder:
     def net_declaration(self, children, start, end):
         if children[0].__class__ is Token:
             return ast.Net(*self._opening(start, end), children[1], children[2], None, True)
-        return ast.Net(*self._opening(start, end), *children, False)
+        return ast.Net(*self._opening(start, end), children[0], children[1], children[2], False)
 
     def fn_declaration(self, children, start, end):
         result = _parts(children).get("result")

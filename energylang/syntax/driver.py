@@ -11,8 +11,10 @@ from typing import Any
 
 from energylang.diagnostics import Diagnostics
 from energylang.source import Span
+from energylang.syntax.ast import Binary
 from energylang.syntax.layout import DECLARATION_WORDS, NESTING_LIMIT, Superfluous
 from energylang.syntax.mistakes import explain
+from energylang.syntax.precedence import LEVELS
 from energylang.syntax.situation import Situation
 from energylang.syntax.table import CALL, PASS, parser_table
 from energylang.syntax.tokens import END, FINDINGS_LIMIT, NEWLINE, Token, Tokens
@@ -100,7 +102,9 @@ class Driver:
                 if rule.mode == CALL:
                     if rule.name == "binary":
                         # Sums of thousands of terms lean to the left; that spine is walked by a loop.
-                        depth = max(depths[-3], depths[-1] + 1)
+                        left, operator = values[-3], values[-2].text
+                        spine = left.__class__ is Binary and LEVELS[left.operator] == LEVELS[operator]
+                        depth = max(depths[-3] + (not spine), depths[-1] + 1)
                     else:
                         depth = max(depths[-length:]) + (rule.name in _NESTING)
                     if depth > NESTING_LIMIT:

@@ -112,6 +112,7 @@ def mend_foreign(found: Tokens, kind: str, start: int, end: int, diagnostics: Di
     elif kind == "glued":
         _mend_glued(found, written, start, end, diagnostics)
     elif kind == "semicolon":
+        last = re.compile(r"[ \t]*([\n#}]|$)").match(text, end) is not None
         found.mistake(
             diagnostics,
             "E0111",
@@ -119,8 +120,8 @@ def mend_foreign(found: Tokens, kind: str, start: int, end: int, diagnostics: Di
             start,
             end,
             cause="a new line ends a statement or a declaration",
-            fix="remove it" if text[end : end + 1] in ("", "\n") else "start a new line instead",
-            replacement="" if text[end : end + 1] in ("", "\n") else "\n",
+            fix="remove it" if last else "start a new line instead",
+            replacement="" if last else "\n",
             mended=True,
         )
         found.items.append(Token(NEWLINE, "\n", start, end))

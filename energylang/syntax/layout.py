@@ -210,7 +210,7 @@ class Layout:
         related = ()
         if found is not None:
             related = (Label(Span(source, found.start, found.end), f"`{found.text}` comes before it is closed"),)
-        elif self.tokens:
+        elif self.tokens and self.tokens[-1] is not token:
             end = self.tokens[-1].end
             related = (Label(Span(source, end - 1, end), f"`{_TEXT[CLOSING[token.kind]]}` is missing by here"),)
         self.found.mistake(
