@@ -16,18 +16,25 @@ Environment = Mapping[Symbol, Any]
 
 
 def evaluate(
-    roots: Sequence[Expr], environment: Environment, dims: Mapping[str, int], backend: Backend = JAX
+    roots: Sequence[Expr],
+    environment: Environment,
+    dims: Mapping[str, int],
+    backend: Backend = JAX,
+    known: Mapping[int, Any] | None = None,
 ) -> list[Any]:
-    """The values of the roots. `environment` has a value for every symbol they mention."""
-    values: dict[int, Any] = {}
-    for expr in _order(roots):
+    """The values of the roots. `environment` has a value for every symbol they mention.
+
+    known: values of nodes, by identity, that need not be computed.
+    """
+    values: dict[int, Any] = dict(known or {})
+    for expr in operands_first(roots, values):
         values[id(expr)] = _value(expr, values, environment, dims, backend)
     return [values[id(root)] for root in roots]
 
 
-def _order(roots: Sequence[Expr]) -> list[Expr]:
-    """Operands first; bodies of maps are left to their map."""
-    seen: set[int] = set()
+def operands_first(roots: Sequence[Expr], known: Mapping[int, Any] | None = None) -> list[Expr]:
+    """The nodes below the roots, operands before what uses them; bodies of maps are left to their map."""
+    seen: set[int] = set(known or ())
     order: list[Expr] = []
     stack: list[tuple[Expr, bool]] = [(root, False) for root in reversed(roots)]
     while stack:
@@ -51,7 +58,9 @@ def numbers(attributes: tuple[Any, ...], dims: Mapping[str, int]) -> tuple[Any, 
     )
 
 
-def _value(expr: Expr, values: dict[int, Any], environment: Environment, dims: Mapping[str, int], backend: Backend) -> Any:
+def _value(
+    expr: Expr, values: dict[int, Any], environment: Environment, dims: Mapping[str, int], backend: Backend
+) -> Any:
     match expr:
         case Literal(value=value):
             return value
@@ -66,7 +75,9 @@ def _value(expr: Expr, values: dict[int, Any], environment: Environment, dims: M
     raise TypeError(f"cannot evaluate {type(expr).__name__}")
 
 
-def _mapped(expr: Map, arguments: list[Any], environment: Environment, dims: Mapping[str, int], backend: Backend) -> Any:
+def _mapped(
+    expr: Map, arguments: list[Any], environment: Environment, dims: Mapping[str, int], backend: Backend
+) -> Any:
     """The body over the batch: arguments broadcast to it, then one vmap over all its axes at once."""
     xp = backend.xp
     batch = tuple(d.evaluate(dims) for d in expr.type.shape)

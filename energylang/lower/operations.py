@@ -69,7 +69,10 @@ def _arithmetic(name: str) -> Implementation:
     """bool operands count as 0 and 1 (numpy would refuse or saturate)."""
 
     def run(b: Backend, *arguments: Any) -> Any:
-        lifted = [a * 1 if getattr(a, "dtype", None) == bool or isinstance(a, bool) else a for a in arguments]
+        lifted = [
+            a * 1 if getattr(getattr(a, "dtype", None), "kind", "") == "b" or a is True or a is False else a
+            for a in arguments
+        ]
         return getattr(b.xp, name)(*lifted)
 
     return run
@@ -124,7 +127,9 @@ def _index(b: Backend, base: Any, *rest: Any) -> Any:
     indices, items = list(rest[:count]), rest[count:]
     base = b.xp.asarray(base)
     cut = tuple(slice(item[1], item[2], item[3]) if item[0] == "slice" else slice(None) for item in items)
-    if any(s != slice(None) and (s.start, s.stop, s.step) != (0, size, 1) for s, size in zip(cut, base.shape, strict=False)):
+    if any(
+        s != slice(None) and (s.start, s.stop, s.step) != (0, size, 1) for s, size in zip(cut, base.shape, strict=False)
+    ):
         base = base[cut]
     if not indices:
         return base

@@ -1,0 +1,257 @@
+"""Data: values for declarations, checked for type, shape, space and finiteness, and the dims they solve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from energylang.diagnostics import Diagnostics, Label, suggest
+from energylang.ir.nodes import Condition, Let, Program, Symbol, symbols
+from energylang.ir.types import Dim, Kind, Space
+from energylang.lower.evaluate import evaluate
+from energylang.lower.operations import NUMPY
+from energylang.source import Span
+
+MOST_ENTRIES = 2**33
+"""Arrays beyond this many numbers are refused before anything is allocated."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Data in place. values: float64, int64 or bool by symbol name, top-level lets included. dims: by name."""
+
+    values: dict[str, np.ndarray]
+    dims: dict[str, int]
+    origins: dict[str, tuple[str, Span | None]]
+    """Where each dim's value came from, for messages."""
+
+
+def bind(program: Program, given: Mapping[str, Any], diagnostics: Diagnostics) -> Bound | None:
+    """Every `data` filled from `given` (name to value) or its default; None after diagnostics."""
+    for name in given:
+        if name not in {d.name for d in program.data}:
+            near = suggest(name, [d.name for d in program.data])
+            diagnostics.add(
+                "E0706", f"the model declares no data `{name}`",
+                fix=f"did you mean `{near}`?" if near else f"its data are {', '.join(d.name for d in program.data) or 'none'}",
+            )  # fmt: skip
+    missing = [d for d in program.data if d.name not in given and d.default is None]
+    if missing:
+        names = ", ".join(f"`{d.name}`" for d in missing)
+        diagnostics.add(
+            "E0701", f"no value for {names}", missing[0].span, related=[Label(d.span, "and here") for d in missing[1:]],
+            fix=f"give a file, `--data file.json`, or one value, `--data {missing[0].name}=file.npy`",
+        )  # fmt: skip
+    bound = Bound({}, {}, {})
+    for data in sorted(program.data, key=lambda d: len(d.space.shape)):
+        if data in missing:
+            continue
+        value = given[data.name] if data.name in given else data.default
+        array = read_value(value, data, diagnostics)
+        if array is not None and solve(data, array, bound, diagnostics):
+            bound.values[data.name] = array
+    if diagnostics.failed or not check_bound(program.data, bound, diagnostics):
+        return None
+    _lets(program, bound)
+    return bound
+
+
+def read_value(value: Any, symbol: Symbol, diagnostics: Diagnostics) -> np.ndarray | None:
+    """A value as float64, int64 or bool, by the kind of its declaration; None after a diagnostic."""
+    wanted = symbol.space.info.kind
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        array = np.empty(0, object)
+    if array.dtype.kind not in "biuf":
+        try:
+            array = np.asarray(value, dtype=np.float64)
+        except (ValueError, TypeError):
+            diagnostics.add(
+                "E0702", f"`{symbol.name}` is not an array of numbers", symbol.span,
+                cause="rows of different lengths, text, or missing values", fix="give nested lists of equal length",
+            )  # fmt: skip
+            return None
+    if array.size > MOST_ENTRIES:
+        diagnostics.add("E0708", f"`{symbol.name}` has {array.size:,} entries", symbol.span)
+        return None
+    if wanted is Kind.REAL:
+        return array.astype(np.float64)
+    if array.dtype.kind == "f":
+        whole = np.isfinite(array) & (array == np.round(array))
+        if not whole.all():
+            where = _first(~whole)
+            diagnostics.add(
+                "E0702", f"`{symbol.name}` is {symbol.space.kind}, and {_entry(symbol.name, where)} is {array[where]:g}",
+                symbol.span, fix="reals are never rounded silently: round the data, or declare it `real`",
+            )  # fmt: skip
+            return None
+    return array.astype(np.int64)
+
+
+def _first(mask: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(i[0]) for i in np.nonzero(mask)) if mask.ndim else ()
+
+
+def _entry(name: str, where: tuple[int, ...]) -> str:
+    return f"`{name}[{', '.join(map(str, where))}]`" if where else f"`{name}`"
+
+
+def solve(symbol: Symbol, array: np.ndarray, bound: Bound, diagnostics: Diagnostics) -> bool:
+    """Dims that are single names take their value here; an int scalar is a dim itself."""
+    shape = symbol.space.shape
+    if array.ndim != len(shape):
+        diagnostics.add(
+            "E0703", f"`{symbol.name}` is {symbol.space}, and its value has {_axes(array.ndim)}: {_shown(array.shape)}", symbol.span,
+            fix="give an array with the declared axes",
+        )  # fmt: skip
+        return False
+    if not shape and symbol.space.info.kind is Kind.INT:
+        return _fix(symbol.name, int(array), f"`{symbol.name}` itself", symbol, bound, diagnostics)
+    good = True
+    for axis, (dim, size) in enumerate(zip(shape, array.shape, strict=True)):
+        name = dim.single_name
+        if name is not None:
+            good = _fix(name, size, f"axis {axis} of `{symbol.name}`", symbol, bound, diagnostics) and good
+    return good
+
+
+def _axes(count: int) -> str:
+    return "1 axis" if count == 1 else f"{count} axes"
+
+
+def _shown(shape: tuple[int, ...]) -> str:
+    return f"[{', '.join(map(str, shape))}]"
+
+
+def _fix(name: str, size: int, origin: str, symbol: Symbol, bound: Bound, diagnostics: Diagnostics) -> bool:
+    if name not in bound.dims:
+        bound.dims[name] = size
+        bound.origins[name] = (origin, symbol.span)
+        return True
+    if bound.dims[name] == size:
+        return True
+    other, span = bound.origins[name]
+    diagnostics.add(
+        "E0703", f"`{name}` is {bound.dims[name]} by {other}, and {size} by {origin}", symbol.span, label=f"{name} = {size} here",
+        related=[Label(span, f"{name} = {bound.dims[name]} here")] if span is not None and span != symbol.span else [],
+        fix="the two data must agree about the dim they share, or use two names",
+    )  # fmt: skip
+    return False
+
+
+def check_bound(declared: tuple[Symbol, ...], bound: Bound, diagnostics: Diagnostics) -> bool:
+    """Shapes against the solved dims, values against their spaces."""
+    for symbol in declared:
+        array = bound.values.get(symbol.name)
+        if array is None:
+            continue
+        sizes = tuple(size_of(d, bound.dims) for d in symbol.space.shape)
+        for axis, (dim, size, actual) in enumerate(zip(symbol.space.shape, sizes, array.shape, strict=True)):
+            if size is not None and size != actual:
+                diagnostics.add(
+                    "E0703", f"axis {axis} of `{symbol.name}` has {actual} entries, and `{dim}` is {size}", symbol.span,
+                    fix=f"give {size} entries, or change the declaration",
+                )  # fmt: skip
+                break
+        else:
+            _check_space(symbol, array, bound, diagnostics)
+    return not diagnostics.failed
+
+
+def size_of(dim: Dim, dims: Mapping[str, int]) -> int | None:
+    """A dim's number, or None where a name has no value."""
+    return dim.evaluate(dims) if dim.names <= dims.keys() else None
+
+
+def _check_space(symbol: Symbol, array: np.ndarray, bound: Bound, diagnostics: Diagnostics) -> None:
+    space = symbol.space
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        where = _first(~np.isfinite(array))
+        diagnostics.add(
+            "E0705",
+            f"{_entry(symbol.name, where)} is {array[where]}",
+            symbol.span,
+            fix="leave missing rows out, or model them as variables",
+        )
+        return
+    bad, wanted = _outside(space, array, bound.dims)
+    if bad is not None and bad.any():
+        where = _first(bad)
+        value = array[where] if len(where) == array.ndim else array[where].tolist()
+        diagnostics.add(
+            "E0704", f"{_entry(symbol.name, where)} is {value}, and `{symbol.name}` is {wanted}", symbol.span,
+            cause=f"{int(bad.sum())} of {bad.size} entries lie outside" if bad.size > 1 else "", fix="mend the data, or declare a wider space",
+        )  # fmt: skip
+
+
+def _outside(space: Space, array: np.ndarray, dims: Mapping[str, int]) -> tuple[np.ndarray | None, str]:
+    kind = space.kind
+    if kind in ("positive", "unit", "interval", "positive_ordered"):
+        low = space.low if kind == "interval" else 0.0
+        high = space.high if kind == "interval" else 1.0 if kind == "unit" else np.inf
+        strict = kind in ("positive", "positive_ordered")
+        bad = (array <= low) if strict else (array < low)
+        bad = bad | (array > high)
+        if kind == "positive_ordered" and array.shape[-1] > 1:
+            bad = bad.any(-1) | (np.diff(array, axis=-1) <= 0).any(-1)
+        return bad, {
+            "positive": "above 0",
+            "unit": "between 0 and 1",
+            "positive_ordered": "positive and increasing",
+        }.get(kind, f"between {low:g} and {high:g}")
+    if kind == "ordered":
+        return (np.diff(array, axis=-1) <= 0).any(-1), "increasing along its last axis"
+    if kind == "simplex":
+        return (array < 0).any(-1) | (
+            np.abs(array.sum(-1) - 1) > 1e-6
+        ), "on the simplex (entries at least 0 that sum to 1)"
+    if kind == "spin":
+        return (array != 1) & (array != -1), "-1 or 1"
+    if kind in ("binary", "bool"):
+        return (array != 0) & (array != 1), "0 or 1"
+    if kind == "count":
+        return array < 0, "at least 0"
+    if kind == "cat" and space.cardinality is not None:
+        k = size_of(space.cardinality, dims)
+        if k is not None:
+            return (array < 0) | (array >= k), f"between 0 and {k - 1}"
+    return None, ""
+
+
+def _lets(program: Program, bound: Bound) -> None:
+    """Top-level lets, in float64, operands first."""
+    pending = list(program.lets)
+    while pending:
+        for let in pending:
+            assert let.value is not None
+            needs = {n for n, s in symbols(let.value).items() if isinstance(s, Let)}
+            if needs <= bound.values.keys():
+                environment = {s: bound.values[n] for n, s in symbols(let.value).items()}
+                bound.values[let.name] = np.asarray(evaluate([let.value], environment, bound.dims, NUMPY)[0])
+                pending.remove(let)
+                break
+
+
+def bind_conditions(
+    conditions: tuple[Condition, ...], given: Mapping[str, Any], bound: Bound, diagnostics: Diagnostics
+) -> Bound | None:
+    """Values of conditions beside the data, by the same rules."""
+    wider = Bound(dict(bound.values), dict(bound.dims), dict(bound.origins))
+    found = Bound({}, wider.dims, wider.origins)
+    for condition in conditions:
+        array = read_value(given[condition.name], condition, diagnostics)
+        if array is not None and solve(condition, array, found, diagnostics):
+            found.values[condition.name] = array
+    if diagnostics.failed or not check_bound(conditions, found, diagnostics):
+        return None
+    return found
+
+
+def total_entries(spaces: list[Space], dims: Mapping[str, int]) -> int:
+    """How many numbers all arrays of these spaces hold."""
+    return sum(prod(d.evaluate(dims) for d in space.shape) for space in spaces)
