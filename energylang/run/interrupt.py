@@ -39,14 +39,14 @@ class Interruptible:
         self._progress.note("stopping after this chunk; Ctrl-C again stops at once")
 
 
-def interrupted(done: int, total: int, out: Path | None) -> DiagnosticError:
-    """E0840, saying how to continue."""
-    kept = "nothing is kept without `out`" if out is None else f"what was drawn is kept in `{out}.parts`"
+def interrupted(done: int, total: int, out: Path | None, units: str = "steps") -> DiagnosticError:
+    """E0840, saying how to continue; `out` is None where nothing is kept."""
+    kept = "nothing is kept" if out is None else f"what was drawn is kept in `{out}.parts`"
     return DiagnosticError(
         [
             Diagnostic(
                 "E0840",
-                f"interrupted after {done} of {total} steps; {kept}",
+                f"interrupted after {done} of {total} {units}; {kept}",
                 fix="" if out is None else "give the same command with `--resume` to continue",
             )
         ]

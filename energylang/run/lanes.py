@@ -83,12 +83,9 @@ class Lanes:
         return jax.jit(group, donate_argnums=(1,) if donate else (), **placed).lower(shared, lanes)
 
     def compile(self, lowered: Sequence[jax.stages.Lowered]) -> list[jax.stages.Compiled]:
-        """Compile programs side by side (tracing holds Python's lock, compiling does not)."""
-        options = CPU_OPTIONS if platform() == "cpu" else {}
-        with ThreadPoolExecutor(len(lowered)) as pool:
-            compiled = list(pool.map(lambda one: one.compile(compiler_options=options), lowered))
-        self.programs += len(compiled)
-        return compiled
+        """`compile_all`, counted."""
+        self.programs += len(lowered)
+        return compile_all(lowered)
 
     def share(self, tree: Tree) -> Tree:
         """Put what all lanes read onto the devices, once."""
@@ -96,12 +93,12 @@ class Lanes:
             return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec()))
         return jax.device_put(tree)
 
-    def run(self, work: Callable[[int], Any]) -> list[Any]:
-        """work(unit index) for every unit, on the pool, results in order.
+    def run(self, work: Callable[[int], Any], units: range | None = None) -> list[Any]:
+        """work(unit index) for every unit, or for some, on the pool; results in order.
 
         The caller's thread waits in Python and so still hears signals while programs run.
         """
-        futures = [self._pool.submit(work, index) for index in range(len(self.starts))]
+        futures = [self._pool.submit(work, index) for index in units or range(len(self.starts))]
         return [future.result() for future in futures]
 
     def numbers(self) -> list[np.ndarray]:
@@ -126,6 +123,13 @@ class Lanes:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def compile_all(lowered: Sequence[jax.stages.Lowered]) -> list[jax.stages.Compiled]:
+    """Compile programs side by side (tracing holds Python's lock, compiling does not)."""
+    options = CPU_OPTIONS if platform() == "cpu" else {}
+    with ThreadPoolExecutor(len(lowered)) as pool:
+        return list(pool.map(lambda one: one.compile(compiler_options=options), lowered))
 
 
 def to_host(tree: Tree) -> Tree:

@@ -77,6 +77,22 @@ def write(
         write_origin(writer, provenance, said)
 
 
+def write_groups(
+    path: Path,
+    groups: Mapping[str, Mapping[str, np.ndarray]],
+    provenance: Provenance,
+    said: Mapping[str, Any],
+) -> None:
+    """The netCDF-4 file of arrays [chain, draw, …] that are in memory as a whole."""
+    with as_diagnostics(path), Writer(path) as writer:
+        for group, arrays in groups.items():
+            chains, total = next((values.shape[:2] for values in arrays.values()), (0, 0))
+            if total:
+                writer.group(group, _group_attributes(said), chain=chains, draw=total)
+                writer.extend(group, arrays, total)
+        write_origin(writer, provenance, said)
+
+
 def write_origin(writer: Writer, provenance: Provenance, said: Mapping[str, Any]) -> None:
     """The groups `observed_data` and `run`."""
     if provenance.observed_data:

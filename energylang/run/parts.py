@@ -41,6 +41,7 @@ class Parts:
     """The folder of one run; a context manager that holds its lock."""
 
     def __init__(self, out: Path, closed: Mapping[str, Any]) -> None:
+        self.out = out
         self.folder = out.with_name(out.name + ".parts")
         self.closed = closed
         self.count = 0

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from energylang.model import Facts, Point, Selection, fold
+from energylang.model import Facts, Player, Point, Selection, fold
 
 LANES = {"cpu": 1, "accelerator": 8}
 
@@ -129,3 +129,41 @@ class Metropolis:
         scale = jnp.where(phase.window_end, learned, tune.scale)
         keep = ~phase.window_end
         return Tune(step_size, scale), (count * keep, mean * keep, square * keep)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Normal:
+    """A normalised energy to train: x ~ normal(mu, exp(log_sigma)), two parameters."""
+
+    params: dict[str, Any]
+
+    def with_params(self, params: dict[str, Any]) -> Normal:
+        return Normal(params)
+
+    def __call__(self, values: Any) -> Array:
+        mu, log_sigma = self.params["mu"], self.params["log_sigma"]
+        return 0.5 * jnp.square((values["x"] - mu) / jnp.exp(log_sigma)) + log_sigma + 0.5 * jnp.log(2 * jnp.pi)
+
+    def target(self, conditions: Any) -> Any:
+        raise NotImplementedError
+
+
+def normal() -> Normal:
+    return Normal({"mu": np.float32(0), "log_sigma": np.float32(0)})
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """Maximum likelihood by one player, or by two that own a parameter each."""
+
+    players: tuple[Player, ...] = (Player("model"),)
+    broken: bool = False
+
+    def init(self, model: Any, key: Any) -> Array:
+        return jnp.int32(0)
+
+    def loss(self, player: Player, model: Any, memory: Array, batch: Any, key: Any) -> Any:
+        loss = jnp.mean(jax.vmap(model)(batch))
+        loss = jnp.where(memory >= 50, jnp.nan, loss) if self.broken else loss
+        return loss, (memory + 1, {"noise": jax.random.uniform(key)})

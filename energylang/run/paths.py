@@ -1,0 +1,190 @@
+"""The driver of paths: weighted particles in groups of fixed width, log Z, and a resample of equal weights."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path as FilePath
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from energylang.diagnostics import Diagnostic, DiagnosticError
+from energylang.model import Path, Target, fold
+from energylang.run import checks, keys, output
+from energylang.run.data import OBSERVED, POSTERIOR, STATS, WEIGHTED, FileData, MemoryData, safe_name
+from energylang.run.interrupt import Interruptible, interrupted
+from energylang.run.lanes import Lanes, compile_all, to_host, width_of
+from energylang.run.pace import Pace
+from energylang.run.progress import Progress, Silent
+from energylang.run.provenance import Provenance, closure
+from energylang.run.result import Run
+from energylang.run.weights import estimate, resample
+
+Rows = dict[str, Array]
+
+
+def run_path(
+    target: Target,
+    path: Path,
+    *,
+    lanes: Mapping[str, int],
+    provenance: Provenance,
+    draws: int = 4096,
+    chains: int = 1,
+    seed: int = 0,
+    out: FilePath | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+    threads: int = 0,
+    chunk: int | None = None,
+) -> Run:
+    """Draw `chains * draws` weighted particles and estimate log Z from them.
+
+    The posterior of the run is a resample of equal weights, [chains, draws, …]. lanes, out, threads as for chains;
+    chunk: units of lanes between two looks at progress. Nothing is kept of an interrupted run: `resume` returns what
+    `out` holds if it is the same run and whole, and otherwise draws the same particles again.
+
+    Raises DiagnosticError: E0802 (a weight is infinite or undefined), E0804, E0805, E0807 (every weight is zero),
+    E0820, E0840.
+    """
+    progress = progress if progress is not None else Silent()
+    options = {"draws": draws, "chains": chains, "seed": seed}
+    count = chains * draws
+    width = width_of(lanes, count)
+    closed = closure(provenance, options, width)
+    if out is not None:
+        out = FilePath(out)
+        if resume and (finished := output.finished(out, closed)):
+            progress.note(f"`{out}` is whole already")
+            return finished
+    with Lanes(count, width, threads) as group, Interruptible(progress) as signals:
+        rows, log_weight, seconds = _particles(target, path, group, seed, chunk, progress, signals)
+        programs = group.programs
+    found = estimate(log_weight)
+    said = output.facts(provenance, options, closed, seconds, programs) | asdict(found)
+    chosen = resample(log_weight, count, seed)
+    named: dict[str, dict[str, np.ndarray]] = {"draws": {}, "stats": {}}
+    for name, values in rows.items():
+        kind, _, own = name.partition("/")
+        named[kind][safe_name(own)] = values
+    groups = {
+        POSTERIOR: {
+            name: values[chosen].reshape(chains, draws, *values.shape[1:]) for name, values in named["draws"].items()
+        },
+        STATS: {name: values[None] for name, values in (named["stats"] | {"log_weight": log_weight}).items()},
+        WEIGHTED: {name: values[None] for name, values in named["draws"].items()},
+    }
+    if out is None:
+        return Run(MemoryData({**groups, OBSERVED: dict(provenance.observed_data)}), said)
+    progress.phase("writing")
+    output.write_groups(out, groups, provenance, said)
+    return Run(FileData(out), said)
+
+
+def _particles(
+    target: Target,
+    path: Path,
+    lanes: Lanes,
+    seed: int,
+    chunk: int | None,
+    progress: Progress,
+    signals: Interruptible,
+) -> tuple[dict[str, np.ndarray], np.ndarray, float]:
+    """Rows [particle, …], log weights float64[particle], and the seconds it took."""
+    order: list[str] = []
+
+    def particle(shared: Any, number: Array) -> tuple[Rows, tuple[Array, ...]]:
+        target, theta, root = shared
+        key = fold(keys.root_key(root), keys.PARTICLE, number)
+        z, log_q = path.start(target, theta, fold(key, 0))
+
+        def forward(z: Any, span: Array) -> tuple[Any, tuple[Array, Mapping[str, Array]]]:
+            z, log_g, info = path.forward(target, theta, span, z, fold(key, 1 + span))
+            return z, (log_g, info)
+
+        log_g: Array = jnp.zeros(0)
+        info: Mapping[str, Array] = {}
+        if path.spans:
+            z, (log_g, info) = jax.lax.scan(forward, z, jnp.arange(path.spans))
+        x, last = path.finish(target, theta, z)
+        energy = target.energy(x)
+        rows = {f"draws/{name}": value for name, value in target.outputs(x).items()}
+        stats = {name: jnp.mean(value, axis=0) for name, value in info.items()}
+        rows |= {f"stats/{name}": value for name, value in {**stats, "lp": -energy, "model_energy": energy}.items()}
+        order[:] = list(rows)
+        return rows, (log_q, log_g, last)
+
+    root = keys.root_data(seed)
+    progress.phase("compiling")
+    theta = _prepared(target, path, root, lanes)
+    shared = lanes.share((target, theta, root))
+    numbers = lanes.numbers()
+    lowered = lanes.lower(particle, shared, numbers[0])
+    row = {name: lowered.out_info[0][name] for name in order}
+    per_particle = sum(int(np.prod(leaf.shape[1:])) * leaf.dtype.itemsize for leaf in row.values())
+    # Once as drawn and once resampled.
+    checks.require_memory(2 * per_particle * lanes.count)
+    (program,) = lanes.compile([lowered])
+    progress.phase("drawing")
+    progress.advance(0, lanes.count, {})
+    pace = Pace(len(numbers), chunk)
+    units: list[Any] = []
+    began = time.perf_counter()
+    while len(units) < len(numbers):
+        if signals.asked:
+            raise interrupted(min(len(units) * lanes.unit, lanes.count), lanes.count, None, "particles")
+        first, start = len(units), time.perf_counter()
+        batch = min(pace.next(), len(numbers) - first)
+        units += lanes.run(lambda unit: to_host(program(shared, numbers[unit])), range(first, first + batch))
+        pace.took(batch, time.perf_counter() - start)
+        progress.advance(min(len(units) * lanes.unit, lanes.count), lanes.count, {})
+    seconds = time.perf_counter() - began
+    rows, (log_q, log_g, last) = lanes.join(units)
+    # A sum over a thousand levels loses digits in float32 that log Z needs.
+    log_weight = last.astype(np.float64) - log_q.astype(np.float64) + log_g.astype(np.float64).sum(axis=1)
+    _require_weights(log_weight)
+    return {name: rows[name] for name in order}, log_weight, seconds
+
+
+def _prepared(target: Target, path: Path, root: np.ndarray, lanes: Lanes) -> Any:
+    """What all particles share; a program is compiled for it only if there is something to compute."""
+
+    def prepare(target: Target, root: Array) -> Any:
+        return path.prepare(target, fold(keys.root_key(root), keys.PREPARE))
+
+    shape = jax.eval_shape(prepare, target, root)
+    if not jax.tree.leaves(shape):
+        return shape
+    (program,) = compile_all([jax.jit(prepare).lower(target, root)])
+    lanes.programs += 1
+    return program(target, root)
+
+
+def _require_weights(log_weight: np.ndarray) -> None:
+    if np.any(bad := np.isnan(log_weight) | (log_weight == np.inf)):
+        particle = int(np.argmax(bad))
+        raise DiagnosticError(
+            [
+                Diagnostic(
+                    "E0802",
+                    f"the log weight of particle {particle} is {log_weight[particle]}",
+                    cause=f"{int(bad.sum())} of {bad.size} log weights are infinite or undefined",
+                    fix="look for an energy without lower bound, log(0), 0/0 or overflow (`--x64` tells overflow apart)",
+                )
+            ]
+        )
+    if np.all(log_weight == -np.inf):
+        raise DiagnosticError(
+            [
+                Diagnostic(
+                    "E0807",
+                    f"all {log_weight.size} weights are zero: no particle landed where the target has density",
+                    fix="use a path with more levels, or a Markov chain method (`energylang methods`)",
+                )
+            ]
+        )
