@@ -217,11 +217,13 @@ BUILT_IN: tuple[Method, ...] = (
         protocol="path",
         tasks=("sample", "evidence"),
         moves="any",
-        summary="weighted draws from normal(0, scale) on the unconstrained reals and uniform codes",
+        summary="weighted draws from a fixed base: Student's t on the unconstrained reals, uniform codes",
         source="Owen 2013, Monte Carlo theory, methods and examples, chapter 9",
         factory="energylang.methods.importance:Importance",
         tests="tests/methods/test_paths.py",
-        options=(Option("scale", "real", 1.0, "standard deviation of the base", minimum=0, open=True),),
+        options=(
+            Option("scale", "real", 1.0, "scale of the base, a t of four degrees of freedom", minimum=0, open=True),
+        ),
         lanes={"cpu": 256, "accelerator": 4096},
     ),
     Method(

@@ -1,0 +1,54 @@
+"""auto: which method it takes for which facts, and that the reason names the numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from energylang import catalog
+from energylang.diagnostics import DiagnosticError
+from energylang.methods.auto import Auto
+from energylang.model import Facts
+
+SCHOOLS = Facts(10, (), (), "none")
+SMALL = Facts(0, (2,), (14,), "exact", 2)
+LATTICE = Facts(0, (2,), (1024,), "exact", 2)
+DENSE = Facts(0, (2,), (1024,), "exact", 1024)
+UNCOLOURED = Facts(0, (2,), (1024,), "exact", 0)
+NET = Facts(0, (2, 10), (784, 1), "estimate", 0)
+MIXED = Facts(3, (3,), (50,), "exact", 1)
+
+
+@pytest.mark.parametrize(
+    ("facts", "verb", "expected", "numbers"),
+    [
+        (SCHOOLS, "sample", "nuts()", ["10"]),
+        (SCHOOLS, "evidence", "importance()", ["10"]),
+        (SMALL, "sample", "enumerate()", ["16,384"]),
+        (SMALL, "evidence", "enumerate()", ["16,384"]),
+        (LATTICE, "sample", "gibbs()", ["1,024", "2 colours"]),
+        (LATTICE, "evidence", "importance()", ["1,024"]),
+        (DENSE, "sample", "gwg()", ["1,024"]),
+        (UNCOLOURED, "sample", "gwg()", ["1,024"]),
+        (NET, "sample", "gwg()", ["785"]),
+        (MIXED, "sample", "blocks(gibbs(), nuts())", ["3 unconstrained", "50", "1 colour,"]),
+        (MIXED, "train", "mle()", []),
+    ],
+)
+def test_the_choice_and_its_reason(facts: Facts, verb: Any, expected: str, numbers: list[str]) -> None:
+    call, reason = Auto().choose(facts, verb)
+    assert str(call) == expected
+    assert all(number in reason for number in numbers)
+
+
+def test_every_choice_can_be_built() -> None:
+    for facts in (SCHOOLS, SMALL, LATTICE, DENSE, NET, MIXED):
+        call, _ = Auto().choose(facts, "sample")
+        assert "sample" in catalog.methods()[call.name].tasks
+        catalog.build(call)
+
+
+def test_a_task_without_a_choice_is_said() -> None:
+    with pytest.raises(DiagnosticError, match="E0648"):
+        Auto().choose(SCHOOLS, "optimize")

@@ -1,0 +1,56 @@
+"""The catalog and the methods say the same, and no method is without its tests."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from energylang import catalog
+from energylang.catalog import MethodCall
+
+ROOT = Path(__file__).parents[2]
+SPECS = catalog.BUILT_IN
+
+
+def build(name: str) -> object:
+    inner = ((None, MethodCall("gibbs")), (None, MethodCall("nuts")))
+    return catalog.build(MethodCall(name, inner=inner if catalog.methods()[name].combines else ()))
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_a_spec_names_tests_that_cover_it(spec: catalog.Method) -> None:
+    file = ROOT / spec.tests
+    assert file.is_file()
+    text = file.read_text()
+    assert spec.factory.split(":")[0] in text
+    assert spec.factory.split(":")[1] in text
+    if spec.protocol in ("kernel", "path"):
+        assert "rejected" in text
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_options_and_defaults_are_those_of_the_method(spec: catalog.Method) -> None:
+    method = build(spec.name)
+    named = {field.name: field.default for field in fields(method) if field.name != "inner"}  # type: ignore[arg-type]
+    assert named == {option.name: option.default for option in spec.options}
+    hash(method)
+
+
+@pytest.mark.parametrize("spec", [s for s in SPECS if s.protocol == "kernel"], ids=lambda spec: spec.name)
+def test_a_kernel_moves_what_its_spec_says(spec: catalog.Method) -> None:
+    assert getattr(build(spec.name), "moves") == spec.moves  # noqa: B009 - the attribute of any kernel
+
+
+def test_the_catalog_needs_no_jax() -> None:
+    code = "import sys, energylang.catalog as c; c.methods(); assert 'jax' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_blackjax_is_imported_by_one_module() -> None:
+    users = [path.name for path in (ROOT / "energylang").rglob("*.py") if "import blackjax" in path.read_text()]
+    users += [path.name for path in (ROOT / "energylang").rglob("*.py") if "from blackjax" in path.read_text()]
+    assert set(users) == {"_blackjax.py"}
