@@ -93,10 +93,14 @@ def printable(text: str) -> str:
     """The text without control and bidirectional characters, which could disguise what is shown."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(" " if c in "\n\t" else c for c in text if c in "\n\t" or unicodedata.category(c) not in _HIDDEN)
+    return "".join(map(_shown, text))
 
 
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+def _shown(character: str) -> str:
+    """A character as it is echoed: blanks as a space, what cannot be seen as nothing."""
+    if character.isprintable():
+        return character
+    return " " if character in "\n\t" or unicodedata.category(character) == "Zs" else ""
 
 
 class _Paint:
@@ -228,15 +232,10 @@ def _cells(text: str) -> list[tuple[str, int]]:
         if character == "\t":
             size = _TAB - column % _TAB
             cells.append((" " * size, size))
-        elif character.isascii():
-            size = 1 if character.isprintable() else 0
-            cells.append((character if size else "", size))
         else:
-            category = unicodedata.category(character)
-            hidden = category in _HIDDEN
-            size = (
-                0 if hidden or category in ("Mn", "Me") else 2 if unicodedata.east_asian_width(character) in "WF" else 1
-            )
-            cells.append(("" if hidden else character, size))
+            shown = _shown(character)
+            combines = unicodedata.category(character) in ("Mn", "Me")
+            wide = unicodedata.east_asian_width(character) in "WF"
+            cells.append((shown, 0 if combines or not shown else 2 if wide else 1))
         column += cells[-1][1]
     return cells

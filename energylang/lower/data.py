@@ -50,7 +50,7 @@ def bind(program: Program, given: Mapping[str, Any], diagnostics: Diagnostics) -
     for data in sorted(program.data, key=lambda d: len(d.space.shape)):
         if data in missing:
             continue
-        value = given[data.name] if data.name in given else data.default
+        value = given.get(data.name, data.default)
         array = read_value(value, data, diagnostics)
         if array is not None and solve(data, array, bound, diagnostics):
             bound.values[data.name] = array

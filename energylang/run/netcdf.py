@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,8 +27,11 @@ class Writer:
     def __enter__(self) -> Writer:
         import h5netcdf
 
+        for left in self.path.parent.glob(f".{glob.escape(self.path.name)}.*.tmp"):
+            left.unlink(missing_ok=True)  # by a run that was killed
         self._columns: dict[tuple[str, str], _Column] = {}
-        self._file = h5netcdf.File(self.temporary, "w")
+        self._raw = _Forgiving(self.temporary)
+        self._file = h5netcdf.File(self._raw, "w")
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -36,14 +41,11 @@ class Writer:
                     column.end()
             self._file.close()
             if kind is None:
-                descriptor = os.open(self.temporary, os.O_RDWR)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
+                self._raw.sync()
                 os.replace(self.temporary, self.path)
                 sync_folder(self.path.parent)
         finally:
+            self._raw.close()
             self.temporary.unlink(missing_ok=True)
 
     def group(self, name: str, attributes: Mapping[str, Any], **dims: int) -> None:
@@ -83,6 +85,7 @@ class Writer:
                 dims = self._dims(group, name, shape, ("chain", "draw"))
                 column = self._columns[group, name] = self._column(group, name, dims, shape, values.dtype)
             column.extend(values)
+        self._raw.check()
 
     def _column(self, group: str, name: str, dims: tuple[str, ...], shape: tuple[int, ...], dtype: np.dtype) -> _Column:
         blank, attributes = _without_bool(np.empty(0, dtype))
@@ -117,6 +120,44 @@ class Writer:
 
     def _put(self, group: str, name: str, dims: tuple[str, ...], **options: Any) -> Any:
         return self._file[group].create_variable(name, dims, **options)
+
+
+class _Forgiving(io.FileIO):
+    """A file that keeps its first error for later instead of raising it in the middle of HDF5.
+
+    HDF5 cannot close a file that it failed to write; it takes the process down with it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "w+b")
+        self._error: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        view = memoryview(data).cast("B")
+        done = 0
+        try:
+            while self._error is None and done < len(view):
+                done += super().write(view[done:]) or 0
+        except OSError as error:
+            self._error = error
+        return len(view)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self._error = self._error or error
+            return self.tell() if size is None else size
+
+    def check(self) -> None:
+        """Raise the error that was kept, if any."""
+        if self._error is not None:
+            raise self._error
+
+    def sync(self) -> None:
+        """Bring the file to the disk, or raise the error that was kept."""
+        self.check()
+        os.fsync(self.fileno())
 
 
 class _Column:

@@ -13,6 +13,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,7 +121,7 @@ class Parts:
     def chunks(self, stage: Stage) -> Iterator[Rows]:
         for number in range(self.count):
             try:
-                with np.load(self._part(number), allow_pickle=False) as part:
+                with _arrays(self._part(number)) as part:
                     if str(part["run/stage"]) != stage:
                         continue
                     rows = {name: part[name] for name in part.files if not name.startswith("run/")}
@@ -185,7 +186,7 @@ class Parts:
         step = 0
         for expected, number in enumerate(numbers):
             try:
-                with np.load(self._part(number), allow_pickle=False) as part:
+                with _arrays(self._part(number)) as part:
                     start, stop = part["run/steps"].tolist()
                     for name in part.files:
                         part[name]  # reading to the end checks its sum
@@ -197,7 +198,7 @@ class Parts:
         return len(numbers)
 
     def _read_state(self, number: int, expected: Mapping[str, tuple[tuple[int, ...], np.dtype]]) -> Checkpoint:
-        with np.load(self._state(number), allow_pickle=False) as file:
+        with _arrays(self._state(number)) as file:
             step, seconds = int(file["run/step"]), float(file["run/seconds"])
             state = {name: file[name] for name in file.files if not name.startswith("run/")}
         if {name: (leaf.shape, leaf.dtype) for name, leaf in state.items()} != dict(expected):
@@ -222,3 +223,11 @@ class Parts:
                 )
             ]
         )
+
+
+@contextmanager
+def _arrays(path: Path) -> Iterator[Any]:
+    """The arrays of an NPZ file, each checked against its sum as it is read to the end."""
+    # NumPy leaves a file that it opened itself open when it turns out to be no NPZ.
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        yield arrays

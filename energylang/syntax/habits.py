@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from energylang.diagnostics import Edit, suggest
 from energylang.syntax.layout import DECLARATION_WORDS
-from energylang.syntax.situation import Finding, Situation
+from energylang.syntax.situation import OPERATORS, Finding, Situation
 from energylang.syntax.table import parser_table
 
 _FOREIGN_TYPES = {
@@ -185,7 +185,6 @@ def _foreign_block(at: Situation) -> Finding | None:
 
 
 def _control_flow(at: Situation) -> Finding | None:
-    first = at.tokens[at.first]
     if at.at_start and at.found.kind == "_FOR":
         return Finding(
             "E0115",
@@ -193,12 +192,10 @@ def _control_flow(at: Situation) -> Finding | None:
             cause="operations work on whole arrays, and `~` adds up over all elements",
             fix="leave the loop out, or write `sum(for i in n: e)` or `[for i in n: e]`",
         )
-    if first.kind == "_IF" and at.in_block and at.found.kind in ("_LEFT_BRACE", "_TILDE", "_COLON", "_PLUS_EQUAL"):
+    if at.at_start and at.found.kind == "_IF":
         return Finding(
             "E0115",
             "`if` is an expression, not a statement",
-            first.start,
-            first.end,
             fix="write `+= if c then a else b`, or `let x = if c then a else b`",
         )
     return None
@@ -230,7 +227,7 @@ def _function_habits(at: Situation) -> Finding | None:
             "a distribution is not truncated like this",
             fix="write `x ~ truncate(d(…), lower = a, upper = b)`",
         )
-    if token.kind == "_LEFT_PARENTHESIS" and at.place >= 2 and at.tokens[at.place - 2].kind == "_REPORT":
+    if first.kind == "_REPORT" and at.place == at.first + 2 and token.kind in _AFTER_A_VALUE:
         return Finding(
             "E0106",
             "a report has a name",
@@ -239,6 +236,9 @@ def _function_habits(at: Situation) -> Finding | None:
             fix="write `report name = e`",
         )
     return None
+
+
+_AFTER_A_VALUE = OPERATORS | {"_LEFT_PARENTHESIS", "_LEFT_BRACKET"}
 
 
 def _misspelt(at: Situation) -> Finding | None:

@@ -182,6 +182,7 @@ class Layout:
         if kinds and kinds[-1] != "_LEFT_BRACE" and wanted != "_LEFT_BRACE":
             opened = stack[-1].token
             closing = CLOSING[opened.kind]
+            self.found.troubles.append(opened.start)
             self.found.mistake(
                 self.diagnostics,
                 "E0103",

@@ -245,6 +245,29 @@ def _idle_expression(at: Situation) -> Finding | None:
     )
 
 
+def _signature_order(at: Situation) -> Finding | None:
+    """A second bar, or conditions behind the level."""
+    if at.found.kind != "_BAR" or not at.accepts("_RIGHT_PARENTHESIS") or at.accepts("CARET"):
+        return None
+    return Finding(
+        "E0106",
+        "this bar is one too many" if at.accepts("AT") else "conditions come before the level",
+        cause="a signature lists variables, conditions and the level: `(x: real | a: real, b: real @ t: noise)`",
+        fix="separate conditions by commas" if at.accepts("AT") else "move the level to the end",
+    )
+
+
+def _tuple_as_operand(at: Situation) -> Finding | None:
+    if at.found.kind != "_COMMA" or not at.accepts("_RIGHT_PARENTHESIS") or not at.accepts("CARET"):
+        return None
+    return Finding(
+        "E0106",
+        "round brackets hold one value here",
+        cause="several values are the value of a `let`, of a function or of an argument",
+        fix="write `[a, b]` for an array",
+    )
+
+
 def _extra_value(at: Situation) -> Finding | None:
     """`extern net f: … = …` and `param w: real ~ normal(0, 1)`."""
     kind = at.tokens[at.first].kind
@@ -270,6 +293,8 @@ _Case = Callable[[Situation], Finding | None]
 _FIRST: tuple[_Case, ...] = (_chained_comparison,)
 _CASES: tuple[_Case, ...] = (
     _extra_value,
+    _signature_order,
+    _tuple_as_operand,
     _assignment_in_expression,
     _conditional_operand,
     _block_after_equal,

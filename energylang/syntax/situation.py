@@ -12,7 +12,7 @@ from energylang.syntax.table import parser_table
 from energylang.syntax.tokens import END, NEWLINE, Token
 
 COMPARISONS = frozenset({"EQUAL_EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL"})
-_OPERATORS = COMPARISONS | frozenset(
+OPERATORS = COMPARISONS | frozenset(
     {"PLUS", "MINUS", "STAR", "SLASH", "SLASH_SLASH", "PERCENT", "AT", "CARET", "AND", "OR", "_PIPE"}
 )
 _PREFIXES = frozenset(
@@ -133,7 +133,7 @@ class Situation:
             rest -= _PREFIXES
             rest -= {"_FOR"}
         elif "CARET" in rest or "_LEFT_BRACKET" in rest:
-            rest -= _OPERATORS | {"_LEFT_PARENTHESIS", "_LEFT_BRACKET", "_DOT"}
+            rest -= OPERATORS | {"_LEFT_PARENTHESIS", "_LEFT_BRACKET", "_DOT"}
         if len(rest) > 1:
             rest.discard("_DOT")
         names += sorted(map(_name, rest), key=lambda name: (not name.startswith("a "), name))

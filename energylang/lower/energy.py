@@ -1,0 +1,155 @@
+"""A lowered energy with its params and data in place: callable, differentiable, a pytree."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from energylang.diagnostics import Diagnostic, DiagnosticError, suggest
+from energylang.ir.nodes import Condition, Param, Symbol, Variable
+from energylang.ir.nodes import Energy as EnergyNode
+from energylang.lower.data import Bound
+from energylang.lower.program import EnergyProgram, lower
+from energylang.lower.spaces import RealSlot
+from energylang.lower.target import EnergyTarget
+from energylang.model import Scalar
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["free", "arrays", "tables"], meta_fields=["program"])
+@dataclass(frozen=True)
+class CompiledEnergy:
+    """An energy as a function of its variables and conditions.
+
+    free: params on their unconstrained scale (a `real` param as it is), the leaves that optimisers move. arrays: data
+    and lets by name. tables: index tables. program: everything static.
+    """
+
+    program: EnergyProgram
+    free: dict[str, Array]
+    arrays: dict[str, Array]
+    tables: dict[str, Array]
+
+    @property
+    def params(self) -> dict[str, Array]:
+        """The params as optimisers see them: unconstrained."""
+        return self.free
+
+    def with_params(self, params: Mapping[str, Array]) -> CompiledEnergy:
+        """The same energy at other unconstrained params."""
+        return replace(self, free=dict(params))
+
+    @property
+    def values(self) -> dict[str, Array]:
+        """The params in their spaces."""
+        return {name: self._slot(name).constrain(jnp.ravel(free))[0] for name, free in self.free.items()}
+
+    def _slot(self, name: str) -> RealSlot:
+        return param_slot(self.program.inputs[name], self.program.dims)
+
+    def __call__(self, given: Mapping[str, Any] | None = None, /, **named: Any) -> Scalar:
+        """The energy at `given`: a value, in its space, for each variable and condition."""
+        given = {**(given or {}), **named}
+        environment = self.program.environment(self._arrays(given), self.values)
+        for variable in self.program.energy.variables:
+            environment[variable] = self._checked(variable, given)
+        return self.program.total(environment)
+
+    def target(self, conditions: Mapping[str, Any] | None = None) -> EnergyTarget:
+        """The target over the variables, the conditions fixed."""
+        return EnergyTarget(self.program, self.values, self._arrays(conditions or {}), self.tables)
+
+    def _arrays(self, given: Mapping[str, Any]) -> dict[str, Array]:
+        energy = self.program.energy
+        known = {v.name for v in (*energy.variables, *energy.conditions)}
+        for name in given:
+            if name not in known:
+                near = suggest(name, known)
+                raise DiagnosticError(
+                    [
+                        Diagnostic(
+                            "E0710", f"`{energy.name}` has no variable or condition `{name}`",
+                            fix=f"did you mean `{near}`?" if near else f"it has {', '.join(sorted(known))}",
+                        )
+                    ]
+                )  # fmt: skip
+        bound = {
+            c.name: self._checked(c, given) for c in energy.conditions if c.name not in self.arrays or c.name in given
+        }
+        return {**self.arrays, **bound}
+
+    def _checked(self, symbol: Variable | Condition, given: Mapping[str, Any]) -> Array:
+        energy = self.program.energy.name
+        if symbol.name not in given:
+            code = "E0608" if isinstance(symbol, Condition) else "E0710"
+            raise DiagnosticError([Diagnostic(code, f"`{energy}` needs a value for `{symbol.name}`", symbol.span)])
+        value = jnp.asarray(given[symbol.name])
+        shape = tuple(d.evaluate(self.program.dims) for d in symbol.space.shape)
+        if value.shape != shape:
+            raise DiagnosticError(
+                [
+                    Diagnostic(
+                        "E0710", f"`{symbol.name}` of `{energy}` is {symbol.space} with shape {list(shape)}, and got {list(value.shape)}",
+                        symbol.span, fix="`jax.vmap` maps an energy over a batch",
+                    )
+                ]
+            )  # fmt: skip
+        if symbol.space.discrete and jnp.issubdtype(value.dtype, jnp.integer):
+            # int8 draws would overflow in sums of products
+            return value.astype(jnp.int32)
+        return value
+
+
+def param_slot(symbol: Symbol, dims: Mapping[str, int]) -> RealSlot:
+    """A param's place on an unconstrained vector of its own."""
+    space = symbol.space
+    shape = tuple(d.evaluate(dims) for d in space.shape)
+    return RealSlot(symbol.name, space.kind, shape, 0, space.low or 0.0, 1.0 if space.high is None else space.high)
+
+
+def start_of(param: Param, dims: Mapping[str, int], seed: int = 0) -> np.ndarray:
+    """Where a param starts, unconstrained: its value, or a draw (numpy, keyed by the name) from its `from`."""
+    slot = param_slot(param, dims)
+    if param.start is None:
+        return slot.unconstrain(np.broadcast_to(np.asarray(param.value, np.float64), slot.shape)).reshape(
+            slot.free_shape
+        )
+    kind, first, second = param.start
+    draw = np.random.default_rng([seed, zlib.crc32(param.name.encode())])
+    if kind == "normal":
+        return draw.normal(first, second, slot.free_shape)
+    return draw.uniform(first, second, slot.free_shape)
+
+
+def compile_energy(
+    energy: EnergyNode, bound: Bound, params: Mapping[str, Any] | None = None, seed: int = 0
+) -> CompiledEnergy:
+    """Lower an energy and put data and params in place. `params`: unconstrained values instead of the starts."""
+    program = lower(energy, bound)
+    free: dict[str, Array] = {}
+    arrays: dict[str, Array] = {}
+    for name, symbol in program.inputs.items():
+        if isinstance(symbol, Param):
+            value = (params or {}).get(name)
+            free[name] = jnp.asarray(
+                start_of(symbol, bound.dims, seed) if value is None else value, jnp.result_type(float)
+            )
+        elif name in bound.values:
+            arrays[name] = as_array(bound.values[name])
+    return CompiledEnergy(program, free, arrays, {name: jnp.asarray(as_array(t)) for name, t in program.tables.items()})
+
+
+def as_array(value: np.ndarray) -> Array:
+    """On the device, at the precision of the run: float32 and int32, or float64 under `--x64`."""
+    if value.dtype.kind == "f":
+        return jnp.asarray(value, jnp.result_type(float))
+    if value.dtype.kind == "i":
+        return jnp.asarray(value, jnp.int32)
+    return jnp.asarray(value)

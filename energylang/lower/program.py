@@ -1,0 +1,337 @@
+"""One energy lowered: where its variables lie, what its terms are, and how their values are computed.
+
+A program is static: it holds no array that data decide, so targets that share it share their compiled functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from energylang.diagnostics import Diagnostic, DiagnosticError
+from energylang.ir.nodes import Apply, Condition, Data, Energy, Let, Param, Symbol, Variable, symbols, walk
+from energylang.ir.types import Dim
+from energylang.lower.colouring import colour, conflicts
+from energylang.lower.data import MOST_ENTRIES, Bound
+from energylang.lower.evaluate import evaluate
+from energylang.lower.gains import coupled, diagonal_table
+from energylang.lower.operations import NUMPY
+from energylang.lower.spaces import CodeSlot, RealSlot
+from energylang.lower.structure import Continuous, Gather, Opaque, Quadratic, Structured, structure
+from energylang.model import Facts, Selection, TermFact
+
+MOST_COLOURED = 200_000
+MOST_DENSE = 2_048
+
+
+@dataclass(eq=False)
+class EnergyProgram:
+    """Everything static about one energy at given dims. Compared and hashed by identity."""
+
+    energy: Energy
+    dims: dict[str, int]
+    real_slots: dict[Variable, RealSlot]
+    code_slots: dict[Variable, CodeSlot]
+    cardinalities: tuple[int, ...]
+    structured: list[Structured]
+    facts: Facts
+    tables: dict[str, np.ndarray]
+    """Index tables and colours, made from the data that the program was lowered with; targets hold them as leaves."""
+
+    @cached_property
+    def inputs(self) -> dict[str, Symbol]:
+        """Every symbol that the energy mentions, by name."""
+        return symbols(*self.energy.roots)
+
+    @cached_property
+    def variables(self) -> dict[str, Selection]:
+        found: dict[str, Selection] = {}
+        for variable in self.energy.variables:
+            if variable in self.real_slots:
+                slot = self.real_slots[variable]
+                none = tuple(() for _ in self.cardinalities)
+                found[variable.name] = Selection(tuple(range(slot.start, slot.start + slot.size)), none)
+            else:
+                code = self.code_slots[variable]
+                places = tuple(range(code.start, code.start + code.size))
+                found[variable.name] = Selection(
+                    (), tuple(places if g == code.group else () for g in range(len(self.cardinalities)))
+                )
+        return found
+
+    def environment(self, arrays: Mapping[str, Any], params: Mapping[str, Array]) -> dict[Symbol, Any]:
+        """Values of data, lets, conditions and params by symbol."""
+        found: dict[Symbol, Any] = {}
+        for name, symbol in self.inputs.items():
+            if isinstance(symbol, Data | Let | Condition):
+                found[symbol] = arrays[name]
+            elif isinstance(symbol, Param):
+                found[symbol] = params[name]
+        return found
+
+    def total(self, environment: Mapping[Symbol, Any]) -> Array:
+        """The energy: every term, added up."""
+        parts = evaluate([t.value for t in self.energy.terms], environment, self.dims)
+        total: Any = parts[0] if parts else 0.0
+        for part in parts[1:]:
+            total = total + part
+        return jnp.asarray(total, jnp.result_type(float))
+
+    def reports(self, environment: Mapping[Symbol, Any]) -> dict[str, Array]:
+        values = evaluate([r.value for r in self.energy.reports], environment, self.dims)
+        return {r.name: jnp.asarray(v) for r, v in zip(self.energy.reports, values, strict=True)}
+
+    def collect(self, changes: Mapping[Variable, Array]) -> tuple[Array, ...]:
+        """Per code array float[D_k, k] from per variable float[*shape, k]; sites that no term mentions change nothing."""
+        groups: list[Array] = []
+        for group, cardinality in enumerate(self.cardinalities):
+            parts = [
+                changes[v].reshape((slot.size, cardinality)) if v in changes else jnp.zeros((slot.size, cardinality))
+                for v, slot in self.code_slots.items()
+                if slot.group == group
+            ]
+            groups.append(parts[0] if len(parts) == 1 else jnp.concatenate(parts))
+        return tuple(groups)
+
+
+def lower(energy: Energy, bound: Bound) -> EnergyProgram:
+    """The program of an energy. Raises DiagnosticError for dims without a value, sizes beyond memory, wrong indices."""
+    dims = bound.dims
+    problems = _unsolved(energy, dims) or _too_large(energy, dims) or _wrong_indices(energy, bound)
+    if problems:
+        raise DiagnosticError(problems)
+    real_slots, code_slots, cardinalities = _layout(energy, dims)
+    environment = {
+        s: bound.values[n]
+        for n, s in symbols(*energy.roots).items()
+        if isinstance(s, Data | Let | Condition) and n in bound.values
+    }
+    roots = [(t.value, t.text) for t in energy.terms]
+    structured = structure(roots, environment, dims) if code_slots else []
+    tables, colours = _tables(structured, code_slots, cardinalities, environment, dims)
+    facts = Facts(
+        reals=sum(s.size for s in real_slots.values()),
+        cardinalities=cardinalities,
+        sites=tuple(sum(s.size for s in code_slots.values() if s.group == g) for g in range(len(cardinalities))),
+        gains="none" if not code_slots else "estimate" if any(isinstance(s, Opaque) for s in structured) else "exact",
+        colours=colours,
+        terms=tuple(_fact(s, dims) for s in structured)
+        or tuple(TermFact("continuous", 1, 0, t.text) for t in energy.terms),
+    )
+    return EnergyProgram(energy, dims, real_slots, code_slots, cardinalities, structured, facts, tables)
+
+
+# --- what can be wrong ------------------------------------------------------------------------------------------
+
+
+def _dims_of(symbol: Symbol) -> list[Dim]:
+    return [*symbol.space.shape, *([symbol.space.cardinality] if symbol.space.cardinality is not None else [])]
+
+
+def _unsolved(energy: Energy, dims: Mapping[str, int]) -> list[Diagnostic]:
+    found = []
+    for symbol in energy.variables:
+        for dim in _dims_of(symbol):
+            for name in sorted(dim.names - dims.keys()):
+                found.append(
+                    Diagnostic(
+                        "E0305", f"the dim `{name}` of `{symbol.name}` has no value", symbol.span,
+                        cause="neither data nor the values given fix it", fix="give the condition that has it",
+                    )
+                )  # fmt: skip
+            if not dim.names - dims.keys() and dim.evaluate(dims) < 0:
+                found.append(
+                    Diagnostic("E0306", f"an axis of `{symbol.name}` would have size {dim.evaluate(dims)}", symbol.span)
+                )
+    return found
+
+
+def _too_large(energy: Energy, dims: Mapping[str, int]) -> list[Diagnostic]:
+    found = []
+    for symbol in energy.variables:
+        size = 1
+        for dim in symbol.space.shape:
+            size *= dim.evaluate(dims)
+        if size > MOST_ENTRIES:
+            found.append(
+                Diagnostic(
+                    "E0708", f"`{symbol.name}` has {size:,} entries", symbol.span,
+                    cause=f"that is {size * 4 / 2**30:,.0f} GiB for one draw", fix="make it smaller: `--set` changes a const",
+                )
+            )  # fmt: skip
+    for expr in walk(*energy.roots):
+        names = {n for d in expr.type.shape for n in d.names}
+        if not found and names <= dims.keys():
+            size = 1
+            for dim in expr.type.shape:
+                size *= dim.evaluate(dims)
+            if size > MOST_ENTRIES:
+                found.append(Diagnostic("E0708", f"this has {size:,} entries", expr.span, fix="make its dims smaller"))
+    return found
+
+
+def _wrong_indices(energy: Energy, bound: Bound) -> list[Diagnostic]:
+    """Indices and slices that data decide, against the axes they index."""
+    found = []
+    dims = bound.dims
+    for expr in walk(*energy.roots):
+        if not isinstance(expr, Apply) or expr.operation != "index":
+            continue
+        base, *indices = expr.arguments
+        places = [axis for axis, item in enumerate(expr.attributes) if item[0] == "at"]
+        for axis, index in zip(places, indices, strict=True):
+            inputs = symbols(index)
+            if not inputs or not all(n in bound.values for n in inputs):
+                continue
+            values = np.asarray(evaluate([index], {s: bound.values[n] for n, s in inputs.items()}, dims, NUMPY)[0])
+            size = base.type.shape[axis].evaluate(dims)
+            wrong = values[(values < -size) | (values >= size)]
+            if wrong.size:
+                found.append(
+                    Diagnostic(
+                        "E0709", f"the index has {int(wrong.flat[0])}, and the axis has {size} entries (0 to {size - 1})", index.span,
+                        fix="indices count from 0: subtract 1 if they come from R, Julia or Stan",
+                    )
+                )  # fmt: skip
+        for axis, item in enumerate(expr.attributes):
+            if item[0] == "slice":
+                size = base.type.shape[axis].evaluate(dims)
+                start, stop = item[1].evaluate(dims), item[2].evaluate(dims)
+                if not 0 <= start <= stop <= size:
+                    found.append(
+                        Diagnostic(
+                            "E0304", f"the slice {start}:{stop} reaches outside an axis of size {size}", expr.span
+                        )
+                    )
+    return found
+
+
+# --- layout and tables ------------------------------------------------------------------------------------------
+
+
+def _layout(
+    energy: Energy, dims: Mapping[str, int]
+) -> tuple[dict[Variable, RealSlot], dict[Variable, CodeSlot], tuple[int, ...]]:
+    sizes: dict[Variable, int] = {}
+    for variable in energy.variables:
+        values = variable.space.values
+        if variable.space.discrete and values is not None:
+            sizes[variable] = values.evaluate(dims)
+    cardinalities = tuple(sorted(set(sizes.values())))
+    real_slots: dict[Variable, RealSlot] = {}
+    code_slots: dict[Variable, CodeSlot] = {}
+    start = 0
+    starts = [0] * len(cardinalities)
+    for variable in energy.variables:
+        space = variable.space
+        shape = tuple(d.evaluate(dims) for d in space.shape)
+        if space.discrete:
+            group = cardinalities.index(sizes[variable])
+            slot = CodeSlot(variable.name, space.kind, shape, sizes[variable], group, starts[group])
+            code_slots[variable] = slot
+            starts[group] += slot.size
+        else:
+            low, high = (space.low or 0.0, space.high if space.high is not None else 1.0)
+            real = RealSlot(variable.name, space.kind, shape, start, low, high)
+            real_slots[variable] = real
+            start += real.size
+    return real_slots, code_slots, cardinalities
+
+
+def _tables(
+    structured: list[Structured], slots: Mapping[Variable, CodeSlot], cardinalities: tuple[int, ...],
+    environment: Mapping[Symbol, Any], dims: Mapping[str, int],
+) -> tuple[dict[str, np.ndarray], int]:  # fmt: skip
+    tables: dict[str, np.ndarray] = {}
+    for number, summand in enumerate(structured):
+        if isinstance(summand, Gather):
+            for (i, j), mask in summand.overlaps.items():
+                tables[f"overlap/{number}/{i}/{j}"] = mask
+            for place, column in enumerate(summand.columns):
+                if not column.direct:
+                    outside = slots[column.variable].size
+                    tables[f"sites/{number}/{place}"] = np.where(column.sites < 0, outside, column.sites).astype(
+                        np.int32
+                    )
+    tables |= _diagonal_tables([s for s in structured if isinstance(s, Quadratic)], slots, environment, dims)
+    if not slots:
+        return tables, 0
+    colours = _colours(structured, slots)
+    for group in range(len(cardinalities)):
+        tables[f"colour/{group}"] = np.concatenate([colours[v] for v, slot in slots.items() if slot.group == group])
+    return tables, 1 + max((int(c.max()) for c in colours.values() if c.size), default=0)
+
+
+def _colours(structured: list[Structured], slots: Mapping[Variable, CodeSlot]) -> dict[Variable, np.ndarray]:
+    sizes = {v: slot.size for v, slot in slots.items()}
+    starts: dict[Variable, int] = {}
+    total = 0
+    for variable, size in sizes.items():
+        starts[variable] = total
+        total += size
+    edges, dense = conflicts(structured, starts, max(total, 1))
+    crowded = any(u is v and sizes[u] > MOST_DENSE for u, v in dense)
+    alone = total > MOST_COLOURED or crowded
+    flat = np.arange(total, dtype=np.int32) if alone else colour(edges, dense, starts, sizes)
+    return {v: flat[starts[v] : starts[v] + size] for v, size in sizes.items()}
+
+
+def _diagonal_tables(
+    summands: list[Quadratic],
+    slots: Mapping[Variable, CodeSlot],
+    environment: Mapping[Symbol, Any],
+    dims: Mapping[str, int],
+) -> dict[str, np.ndarray]:
+    """Diagonals that depend on data alone, by q(e_i) + q(-e_i) - 2 q(0) = H_ii in float64."""
+    curved = [s for s in summands if s.diagonal]
+    roots = [r for s in curved for r in (*s.summand.scale, s.summand.rows)]
+    known = all((isinstance(s, Variable) and s in slots) or s in environment for s in symbols(*roots).values())
+    if not curved or not known:
+        return {}
+    variables = {v for s in curved for v in s.variables}
+
+    def total(values: Mapping[Variable, np.ndarray]) -> float:
+        inner = {**environment, **values}
+        found = 0.0
+        for s in curved:
+            scale = float(np.prod(evaluate(s.summand.scale, inner, dims, NUMPY)))
+            found += scale * float(np.sum(evaluate([s.summand.rows], inner, dims, NUMPY)[0]))
+        return found
+
+    zeros = {v: np.zeros(slots[v].shape) for v in variables}
+    origin = total(zeros)
+    tables = {}
+    for variable in coupled(curved):
+        slot = slots[variable]
+        diagonal = np.zeros(slot.size)
+        for i in range(slot.size):
+            unit = np.zeros(slot.size)
+            unit[i] = 1.0
+            unit = unit.reshape(slot.shape)
+            diagonal[i] = total({**zeros, variable: unit}) + total({**zeros, variable: -unit}) - 2.0 * origin
+        tables[diagonal_table(variable)] = diagonal.reshape(slot.shape)
+    return tables
+
+
+def _fact(summand: Structured, dims: Mapping[str, int]) -> TermFact:
+    text = summand.summand.text
+    if isinstance(summand, Gather):
+        rows = int(np.prod(summand.shape, dtype=np.int64))
+        return TermFact("gather", rows, len(summand.columns), text)
+    if isinstance(summand, Opaque):
+        return TermFact("opaque", 1, 0, text, summand.reason)
+    if isinstance(summand, Continuous):
+        return TermFact("continuous", 1, 0, text)
+    names = sorted(v.name for v in summand.variables)
+    return TermFact("quadratic", 1, len(names), text, f"at most quadratic in {', '.join(names)}")
+
+
+def storage(cardinality: int) -> type:
+    """The smallest integer type that draws of a discrete variable are kept in."""
+    return np.int8 if cardinality <= 127 else np.int16 if cardinality <= 32767 else np.int32

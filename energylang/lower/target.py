@@ -1,0 +1,205 @@
+"""Targets: lowered energies as methods see them, and the conditional energies of some of their variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from energylang.ir.nodes import Symbol
+from energylang.lower.gains import energy_changes
+from energylang.lower.program import EnergyProgram, storage
+from energylang.model import Facts, Point, Scalar, Selection
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["params", "arrays", "tables", "level"], meta_fields=["program"])
+@dataclass(frozen=True)
+class EnergyTarget:
+    """One energy with everything but its variables in place.
+
+    params: constrained values by name. arrays: data, lets and conditions by name. tables: index tables and colours.
+    level: an inverse temperature, or None for 1 (then nothing is multiplied).
+    """
+
+    program: EnergyProgram
+    params: dict[str, Array]
+    arrays: dict[str, Array]
+    tables: dict[str, Array]
+    level: Array | None = None
+
+    @property
+    def facts(self) -> Facts:
+        return self.program.facts
+
+    @property
+    def variables(self) -> Mapping[str, Selection]:
+        return self.program.variables
+
+    @property
+    def colouring(self) -> tuple[Array, ...]:
+        return tuple(self.tables[f"colour/{group}"] for group in range(len(self.program.cardinalities)))
+
+    def _values(self, x: Point) -> tuple[dict[Symbol, Any], Scalar]:
+        """Every variable at its value in its space, and the log-Jacobian."""
+        values: dict[Symbol, Any] = {}
+        jacobian: Any = jnp.zeros((), jnp.result_type(float))
+        for variable, slot in self.program.real_slots.items():
+            values[variable], part = slot.constrain(x.real)
+            if slot.kind != "real":
+                jacobian = jacobian + part
+        for variable, code in self.program.code_slots.items():
+            values[variable] = code.value(x.code)
+        return values, jacobian
+
+    def _environment(self, values: Mapping[Symbol, Any]) -> dict[Symbol, Any]:
+        return {**self.program.environment(self.arrays, self.params), **values}
+
+    def _scaled(self, energy: Scalar) -> Scalar:
+        return energy if self.level is None else self.level * energy
+
+    def energy(self, x: Point) -> Scalar:
+        values, _ = self._values(x)
+        return self._scaled(self.program.total(self._environment(values)))
+
+    def log_jacobian(self, x: Point) -> Scalar:
+        return self._values(x)[1]
+
+    def log_density(self, x: Point) -> Scalar:
+        values, jacobian = self._values(x)
+        return jacobian - self._scaled(self.program.total(self._environment(values)))
+
+    def gains(self, x: Point) -> tuple[Array, ...]:
+        values, _ = self._values(x)
+        program = self.program
+        changes = energy_changes(
+            program.structured, self._environment(values), program.dims, program.code_slots, self.tables
+        )
+        return tuple(-self._scaled(g) for g in program.collect(changes))
+
+    def outputs(self, x: Point) -> dict[str, Array]:
+        values, _ = self._values(x)
+        kept: dict[str, Array] = {}
+        for variable in self.program.energy.variables:
+            value = values[variable]
+            if variable in self.program.code_slots:
+                value = value.astype(storage(self.program.code_slots[variable].cardinality))
+            kept[variable.name] = value
+        return kept | self.program.reports(self._environment(values))
+
+    def at(self, level: Array) -> EnergyTarget:
+        return replace(self, level=jnp.asarray(level, jnp.result_type(float)))
+
+    def select(self, selection: Selection, rest: Point) -> SelectedTarget:
+        return SelectedTarget(selection, self, rest)
+
+    def given(self, rest: Point) -> EnergyTarget:
+        """Nothing is fixed here, so there is nothing to exchange."""
+        return self
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["base", "rest"], meta_fields=["selection"])
+@dataclass(frozen=True)
+class SelectedTarget:
+    """The conditional energy of some variables of a target, the others at `rest`."""
+
+    selection: Selection
+    base: Any
+    rest: Point
+
+    @property
+    def _groups(self) -> tuple[int, ...]:
+        """The code arrays of the base that have a selected site."""
+        return tuple(g for g, places in enumerate(self.selection.code) if places)
+
+    @property
+    def facts(self) -> Facts:
+        facts: Facts = self.base.facts
+        groups = self._groups
+        return replace(
+            facts,
+            reals=len(self.selection.real),
+            cardinalities=tuple(facts.cardinalities[g] for g in groups),
+            sites=tuple(len(self.selection.code[g]) for g in groups),
+            gains=facts.gains if groups else "none",
+            colours=facts.colours if groups else 0,
+        )
+
+    @property
+    def variables(self) -> Mapping[str, Selection]:
+        found: dict[str, Selection] = {}
+        real = {place: i for i, place in enumerate(self.selection.real)}
+        code = {g: {place: i for i, place in enumerate(self.selection.code[g])} for g in self._groups}
+        for name, where in self.base.variables.items():
+            inside = all(p in real for p in where.real) and all(
+                p in code.get(g, {}) for g, places in enumerate(where.code) for p in places
+            )
+            if inside:
+                found[name] = Selection(
+                    tuple(real[p] for p in where.real),
+                    tuple(tuple(code[g][p] for p in where.code[g]) for g in self._groups),
+                )
+        return found
+
+    @property
+    def colouring(self) -> tuple[Array, ...]:
+        whole = self.base.colouring
+        return tuple(_take(whole[g], self.selection.code[g]) for g in self._groups)
+
+    def _whole(self, x: Point) -> Point:
+        code = list(self.rest.code)
+        for part, group in zip(x.code, self._groups, strict=True):
+            code[group] = _put(code[group], self.selection.code[group], part)
+        return Point(_put(self.rest.real, self.selection.real, x.real), tuple(code))
+
+    def energy(self, x: Point) -> Scalar:
+        return self.base.energy(self._whole(x))
+
+    def log_jacobian(self, x: Point) -> Scalar:
+        return self.base.log_jacobian(self._whole(x))
+
+    def log_density(self, x: Point) -> Scalar:
+        return self.base.log_density(self._whole(x))
+
+    def gains(self, x: Point) -> tuple[Array, ...]:
+        whole = self.base.gains(self._whole(x))
+        return tuple(_take(whole[g], self.selection.code[g]) for g in self._groups)
+
+    def outputs(self, x: Point) -> dict[str, Array]:
+        return self.base.outputs(self._whole(x))
+
+    def at(self, level: Array) -> SelectedTarget:
+        return replace(self, base=self.base.at(level))
+
+    def select(self, selection: Selection, rest: Point) -> SelectedTarget:
+        return SelectedTarget(selection, self, rest)
+
+    def given(self, rest: Point) -> SelectedTarget:
+        return replace(self, rest=rest)
+
+
+def _consecutive(places: tuple[int, ...]) -> bool:
+    return all(b == a + 1 for a, b in pairwise(places))
+
+
+def _take(array: Array, places: tuple[int, ...]) -> Array:
+    if len(places) == array.shape[0] and _consecutive(places):
+        return array
+    if places and _consecutive(places):
+        return array[places[0] : places[-1] + 1]
+    return array[jnp.asarray(places, jnp.int32)]
+
+
+def _put(array: Array, places: tuple[int, ...], part: Array) -> Array:
+    if not places:
+        return array
+    if len(places) == array.shape[0] and _consecutive(places):
+        return part
+    if _consecutive(places):
+        return array.at[places[0] : places[-1] + 1].set(part)
+    return array.at[jnp.asarray(places, jnp.int32)].set(part)

@@ -1,0 +1,172 @@
+"""Verification of structure by probing: on every compile, random points in float64, normal form against plain energy.
+
+Structure is found by analysis alone; a disagreement here is a defect of the compiler and stops the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from energylang.ir.nodes import Symbol, Variable
+from energylang.ir.types import Space
+from energylang.ir.verify import VerificationError
+from energylang.lower.data import Bound
+from energylang.lower.evaluate import evaluate
+from energylang.lower.operations import NUMPY
+from energylang.lower.program import EnergyProgram
+from energylang.lower.structure import Gather, Quadratic
+
+MOST_WORK = 2**22
+"""Entries of the index tables beyond which one point, not three, is enough to wait for."""
+
+
+def verify_structure(program: EnergyProgram, bound: Bound, params: Mapping[str, Any], seed: int = 0) -> None:
+    """Compare at random points; conditions that have no value yet leave nothing to compare.
+
+    Raises VerificationError where the sum of the summands is not the energy, a gather's change at a site is not the
+    energy's, or a quadratic has a third difference.
+    """
+    if not program.structured:
+        return
+    arrays = bound.values
+    if any(c.name not in arrays for c in program.energy.conditions):
+        return
+    random = np.random.default_rng(seed)
+    fixed = program.environment(arrays, {n: np.asarray(v, np.float64) for n, v in params.items()})
+    work = sum(s.columns[0].sites.size for s in program.structured if isinstance(s, Gather))
+    for _ in range(1 if work > MOST_WORK else 3):
+        values = {v: random_value(v.space, _shape(program, v), program, random) for v in program.energy.variables}
+        with np.errstate(all="ignore"):
+            _compare(program, {**fixed, **values}, random)
+
+
+def _shape(program: EnergyProgram, variable: Variable) -> tuple[int, ...]:
+    return tuple(d.evaluate(program.dims) for d in variable.space.shape)
+
+
+def random_value(
+    space: Space, shape: tuple[int, ...], program: EnergyProgram, random: np.random.Generator
+) -> np.ndarray:
+    """A point of a space, somewhere in its middle."""
+    match space.kind:
+        case "spin":
+            return 2 * random.integers(0, 2, shape) - 1
+        case "binary":
+            return random.integers(0, 2, shape)
+        case "cat":
+            assert space.cardinality is not None
+            return random.integers(0, space.cardinality.evaluate(program.dims), shape)
+        case "positive":
+            return np.exp(random.normal(size=shape))
+        case "unit" | "interval":
+            low, high = (space.low or 0.0, 1.0 if space.high is None else space.high)
+            return low + (high - low) * random.uniform(0.1, 0.9, shape)
+        case "simplex":
+            draws = random.exponential(size=shape)
+            return draws / draws.sum(-1, keepdims=True)
+        case "ordered" | "positive_ordered":
+            return np.cumsum(random.uniform(0.1, 1.0, shape), axis=-1)
+    return random.normal(size=shape)
+
+
+def plain(program: EnergyProgram, environment: Mapping[Symbol, Any]) -> float:
+    """The energy as written, in float64."""
+    return float(sum(evaluate([t.value for t in program.energy.terms], environment, program.dims, NUMPY)))
+
+
+def _summand(program: EnergyProgram, summand: Any, environment: Mapping[Symbol, Any]) -> float:
+    scale = np.prod([float(v) for v in evaluate(summand.summand.scale, environment, program.dims, NUMPY)])
+    return float(
+        scale * np.sum(evaluate([summand.summand.rows], environment, program.dims, NUMPY)[0], dtype=np.float64)
+    )
+
+
+def _close(a: float, b: float, size: float) -> bool:
+    return (a == b) or not (np.isfinite(a) and np.isfinite(b)) or abs(a - b) <= 1e-8 * max(1.0, size)
+
+
+def _compare(program: EnergyProgram, environment: dict[Symbol, Any], random: np.random.Generator) -> None:
+    energy = plain(program, environment)
+    parts = [_summand(program, s, environment) for s in program.structured]
+    size = float(np.sum(np.abs(parts)))
+    if not _close(energy, float(np.sum(parts)), size):
+        raise VerificationError(
+            f"`{program.energy.name}`: the summands add up to {np.sum(parts)}, the energy is {energy}"
+        )
+    for summand, part in zip(program.structured, parts, strict=True):
+        if isinstance(summand, Gather):
+            _compare_gather(program, summand, part, environment, random, size)
+        elif isinstance(summand, Quadratic):
+            _compare_quadratic(program, summand, environment, random, size)
+
+
+def _compare_gather(
+    program: EnergyProgram,
+    summand: Gather,
+    before: float,
+    environment: dict[Symbol, Any],
+    random: np.random.Generator,
+    size: float,
+) -> None:
+    """One site of each column at another value: the rows that read it must account for all of the change."""
+    for column in summand.columns:
+        slot = program.code_slots[column.variable]
+        if not slot.size or slot.cardinality < 2:
+            continue
+        site = int(random.integers(slot.size))
+        value = np.array(environment[column.variable])
+        code = slot.encode(value.reshape(-1)[site])
+        value.reshape(-1)[site] = slot.decode((code + 1 + random.integers(slot.cardinality - 1)) % slot.cardinality)
+        after = _summand(program, summand, {**environment, column.variable: value})
+        predicted = before + rows_change(program, summand, environment, column.variable, site, value.reshape(-1)[site])
+        if not _close(after, predicted, size):
+            raise VerificationError(
+                f"`{summand.summand.text}`: setting site {site} of `{column.variable.name}` changes it by {after - before}, its rows by {predicted - before}"
+            )
+
+
+def rows_change(
+    program: EnergyProgram,
+    summand: Gather,
+    environment: Mapping[Symbol, Any],
+    variable: Variable,
+    site: int,
+    value: Any,
+) -> float:
+    """The change of the rows that read a site when it takes a value, from the index arrays alone."""
+    current = {c: evaluate([c.chain], environment, program.dims, NUMPY)[0] for c in summand.columns}
+    readers = np.zeros(summand.shape, bool)
+    base: dict[Symbol, Any] = dict(environment)
+    changed: dict[Symbol, Any] = dict(environment)
+    for column in summand.columns:
+        reads = (column.sites == site) if column.variable is variable else np.zeros(summand.shape, bool)
+        readers |= reads
+        old = np.asarray(current[column])
+        new = old
+        if column.variable is variable:
+            source = np.asarray(environment[variable]).copy()
+            source.reshape(-1)[site] = value
+            new = evaluate([column.chain], {**environment, variable: source}, program.dims, NUMPY)[0]
+        for local in column.locals:
+            base[local], changed[local] = old, new
+    before = np.broadcast_to(evaluate([summand.rows], base, program.dims, NUMPY)[0], summand.shape)
+    after = np.broadcast_to(evaluate([summand.rows], changed, program.dims, NUMPY)[0], summand.shape)
+    scale = np.prod([float(v) for v in evaluate(summand.summand.scale, environment, program.dims, NUMPY)])
+    return float(scale * np.sum((after * 1.0 - before * 1.0)[readers]))
+
+
+def _compare_quadratic(
+    program: EnergyProgram, summand: Quadratic, environment: dict[Symbol, Any], random: np.random.Generator, size: float
+) -> None:
+    """The third difference along a random direction vanishes exactly where the degree is at most two."""
+    directions = {v: random.normal(size=np.shape(environment[v])) for v in summand.variables}
+    found = []
+    for step in range(4):
+        moved = {v: environment[v] + step * d for v, d in directions.items()}
+        found.append(_summand(program, summand, {**environment, **moved}))
+    third = found[3] - 3 * found[2] + 3 * found[1] - found[0]
+    if not _close(third, 0.0, max(size, float(np.abs(found).sum()))):
+        raise VerificationError(f"`{summand.summand.text}` is not quadratic: third difference {third}")
