@@ -126,7 +126,10 @@ class Target(Protocol):
         ...
 
     def at(self, level: Array) -> Target:
-        """The same target at another inverse temperature (or noise level). `at(…)` of `at(…)` keeps the treedef."""
+        """The same target at another inverse temperature (or noise level). `at(…)` of `at(…)` keeps the treedef.
+
+        The level replaces the one before, it does not multiply it; a target that was never told one is at 1.
+        """
         ...
 
     def select(self, selection: Selection, rest: Point) -> Target:
@@ -212,7 +215,11 @@ class Path(Protocol[Z, T]):
         ...
 
     def start(self, target: Target, theta: T, key: PRNGKey) -> tuple[Z, Scalar]:
-        """A draw from the base, and its normalised log density LogQ."""
+        """A draw from the base, and LogQ = log q(z) - log gamma_0(z), q normalised.
+
+        gamma_0 is what the first span calls gamma_from: where it is the base itself LogQ is zero; for a path without
+        spans, whose `finish` gives the whole log density, gamma_0 is 1.
+        """
         ...
 
     def forward(self, target: Target, theta: T, span: Array, z: Z, key: PRNGKey) -> tuple[Z, Scalar, Info]:
