@@ -72,7 +72,7 @@ def _gather(
         inner = {**environment, **base}
         for place, value in replaced.items():
             inner.update(dict.fromkeys(summand.columns[place].locals, value))
-        return jnp.asarray(evaluate([summand.rows], inner, dims)[0])
+        return jnp.asarray(evaluate([summand.rows], inner, dims)[0]) * 1
 
     before = rows({})
     changes: Changes = {}
