@@ -15,6 +15,7 @@ from jax import Array
 from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.model import Kernel, Phase, Target, fold
 from energylang.run import checks, keys, output
+from energylang.run.files import require_writable
 from energylang.run.initial import initial_point, require_start
 from energylang.run.interrupt import Interruptible, interrupted
 from energylang.run.lanes import Lanes, to_host, width_of
@@ -67,7 +68,7 @@ def run_chains(
     width = width_of(lanes, chains)
     closed = closure(provenance, options, width)
     if out is not None:
-        out = Path(out)
+        out = require_writable(out)
         if resume and (finished := output.finished(out, closed)):
             progress.note(f"`{out}` is whole already")
             return finished
@@ -119,7 +120,7 @@ class _Chains:
         self.target, self.kernel, self.progress = target, kernel, progress
         self.draws, self.warmup, self.chains, self.keep_warmup = draws, warmup, chains, keep_warmup
         self.root = keys.root_data(seed)
-        shape = jax.eval_shape(self._first, target, self.root, jax.ShapeDtypeStruct((), jnp.int32))
+        shape = jax.eval_shape(self._first, target, self.root, jax.ShapeDtypeStruct((), jnp.uint32))
         # A dictionary that leaves JAX is sorted; the order of the model is the one people look for.
         self.row = {name: shape[name] for name in self._order}
 
@@ -195,15 +196,14 @@ class _Chains:
         total = self.warmup + self.draws
         steps = buffer_steps(self._row_bytes, lanes.width)
         shared = lanes.share((self.target, self.root))
-        numbers = lanes.numbers()
-        begin = lanes.lower(self._start, shared, numbers[0])
+        begin = lanes.lower(self._start, shared, lanes.numbers(0))
         blank = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), begin.out_info[0])
         restored = self._restore(lanes, blank, checkpoint, store)
         self.progress.phase("compiling")
         advance = lanes.lower(self._chunk, self._shared(shared, 0, 0, steps), blank, donate=True)
         if restored is None:
             first, program = lanes.compile([begin, advance])
-            started = lanes.run(lambda unit: jax.block_until_ready(first(shared, numbers[unit])))
+            started = lanes.run(lambda unit: jax.block_until_ready(first(shared, lanes.numbers(unit))))
             require_start(self.target, lanes.join([to_host(trial) for _, trial in started]))
             carries, step, seconds = [carry for carry, _ in started], 0, 0.0
         else:

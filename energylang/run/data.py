@@ -93,7 +93,8 @@ def _variables(group: Any) -> tuple[str, ...]:
 def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode()
-    return value.item() if isinstance(value, np.generic) else value
+    # h5netcdf writes a number as an array of one.
+    return value.item() if isinstance(value, np.ndarray | np.generic) and value.size == 1 else value
 
 
 def _not_a_run(path: Path, why: str) -> DiagnosticError:

@@ -38,6 +38,19 @@ def as_diagnostics(path: Path, keeps: str = "") -> Iterator[None]:
         raise DiagnosticError([found]) from error
 
 
+def require_writable(path: Path) -> Path:
+    """`path` as a Path; raises E0820 if it cannot become a file, before any work is done for it."""
+    path = Path(path)
+    with as_diagnostics(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+        if not path.parent.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "there is no such folder", str(path.parent))
+        if not os.access(path.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path.parent))
+    return path
+
+
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file so that `path` holds all of it or what it held before, whatever happens when.
 

@@ -101,9 +101,10 @@ class Lanes:
         futures = [self._pool.submit(work, index) for index in units or range(len(self.starts))]
         return [future.result() for future in futures]
 
-    def numbers(self) -> list[np.ndarray]:
-        """The numbers of the lanes of each unit, int32[unit]."""
-        return [np.arange(start, start + self.unit, dtype=np.int32) for start in self.starts]
+    def numbers(self, index: int) -> np.ndarray:
+        """The numbers of the lanes of a unit, uint32[unit]."""
+        start = self.starts[index]
+        return np.arange(start, start + self.unit, dtype=np.uint32)
 
     def join(self, units: Sequence[Tree]) -> Tree:
         """Host arrays of the units, joined along the lane dim, filling lanes dropped."""

@@ -137,7 +137,7 @@ class _Forgiving(io.FileIO):
         done = 0
         try:
             while self._error is None and done < len(view):
-                done += super().write(view[done:]) or 0
+                done += _write_raw(self, view[done:])
         except OSError as error:
             self._error = error
         return len(view)
@@ -158,6 +158,10 @@ class _Forgiving(io.FileIO):
         """Bring the file to the disk, or raise the error that was kept."""
         self.check()
         os.fsync(self.fileno())
+
+
+def _write_raw(file: io.FileIO, data: memoryview) -> int:
+    return io.FileIO.write(file, data) or 0
 
 
 class _Column:

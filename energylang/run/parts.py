@@ -27,7 +27,11 @@ from energylang.run.store import Rows, Stage
 FORMAT = 1
 MANIFEST, LOCK = "run.json", "lock"
 KEPT = "the parts written so far are whole"
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+UNREADABLE = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What NumPy and zipfile raise for files that are cut off, changed, or something else."""
 
 
 class Checkpoint(NamedTuple):
@@ -164,7 +168,7 @@ class Parts:
         try:
             manifest = json.loads((self.folder / MANIFEST).read_text())
             was, version = manifest["closure"], manifest["format"]
-        except (*UNREADABLE, TypeError) as error:
+        except UNREADABLE as error:
             raise self._damaged(self.folder / MANIFEST) from error
         found = differences(was, self.closed) if isinstance(was, dict) else []
         if version != FORMAT or not isinstance(was, dict):

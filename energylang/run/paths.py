@@ -17,6 +17,7 @@ from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.model import Path, Target, fold
 from energylang.run import checks, keys, output
 from energylang.run.data import OBSERVED, POSTERIOR, STATS, WEIGHTED, FileData, MemoryData, safe_name
+from energylang.run.files import require_writable
 from energylang.run.interrupt import Interruptible, interrupted
 from energylang.run.lanes import Lanes, compile_all, to_host, width_of
 from energylang.run.pace import Pace
@@ -58,7 +59,7 @@ def run_path(
     width = width_of(lanes, count)
     closed = closure(provenance, options, width)
     if out is not None:
-        out = FilePath(out)
+        out = require_writable(out)
         if resume and (finished := output.finished(out, closed)):
             progress.note(f"`{out}` is whole already")
             return finished
@@ -123,8 +124,7 @@ def _particles(
     progress.phase("compiling")
     theta = _prepared(target, path, root, lanes)
     shared = lanes.share((target, theta, root))
-    numbers = lanes.numbers()
-    lowered = lanes.lower(particle, shared, numbers[0])
+    lowered = lanes.lower(particle, shared, lanes.numbers(0))
     row = {name: lowered.out_info[0][name] for name in order}
     per_particle = sum(int(np.prod(leaf.shape[1:])) * leaf.dtype.itemsize for leaf in row.values())
     # Once as drawn and once resampled.
@@ -132,15 +132,15 @@ def _particles(
     (program,) = lanes.compile([lowered])
     progress.phase("drawing")
     progress.advance(0, lanes.count, {})
-    pace = Pace(len(numbers), chunk)
+    pace = Pace(len(lanes.starts), chunk)
     units: list[Any] = []
     began = time.perf_counter()
-    while len(units) < len(numbers):
+    while len(units) < len(lanes.starts):
         if signals.asked:
             raise interrupted(min(len(units) * lanes.unit, lanes.count), lanes.count, None, "particles")
         first, start = len(units), time.perf_counter()
-        batch = min(pace.next(), len(numbers) - first)
-        units += lanes.run(lambda unit: to_host(program(shared, numbers[unit])), range(first, first + batch))
+        batch = min(pace.next(), len(lanes.starts) - first)
+        units += lanes.run(lambda unit: to_host(program(shared, lanes.numbers(unit))), range(first, first + batch))
         pace.took(batch, time.perf_counter() - start)
         progress.advance(min(len(units) * lanes.unit, lanes.count), lanes.count, {})
     seconds = time.perf_counter() - began

@@ -17,7 +17,8 @@ def windows(warmup: int) -> tuple[int, int, list[int]]:
 
     Each window is twice the one before it; the last takes what a next one could not fill. Warm-ups shorter than
     75 + 25 + 50 steps give 15 % to the start and 10 % to the end; under 20 steps there is no window at all.
-    Source: stan/mcmc/windowed_adaptation.hpp.
+    Source: stan/mcmc/windowed_adaptation.hpp; unlike there, and as in blackjax, the first window too is stretched, so
+    that warm-ups of 151 to 199 steps do not learn a scale from a last window of a few draws.
     """
     if warmup < 20:
         return warmup, warmup, []
@@ -25,11 +26,11 @@ def windows(warmup: int) -> tuple[int, int, list[int]]:
     if start + base + end > warmup:
         start, end = int(0.15 * warmup), int(0.1 * warmup)
         base = warmup - start - end
-    stop, size, ends = warmup - end, base, [start + base - 1]
-    while ends[-1] < stop - 1:
-        size *= 2
-        last = ends[-1] + size
+    stop, size, at, ends = warmup - end, base, start, []
+    while at < stop:
+        last = at + size - 1
         ends.append(stop - 1 if last + 2 * size >= stop else last)
+        at, size = ends[-1] + 1, 2 * size
     return start, stop, ends
 
 

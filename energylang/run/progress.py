@@ -58,7 +58,7 @@ class Lines:
         self._end()
         self.name, self.first = text, None
         self.began = time.monotonic()
-        self.shown = self.began - self.every if self.terminal else self.began
+        self.shown = float("-inf") if self.terminal else self.began
 
     def advance(self, done: int, total: int, facts: Mapping[str, float]) -> None:
         now = time.monotonic()

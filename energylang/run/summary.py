@@ -15,6 +15,7 @@ import numpy as np
 COLUMNS = ("Mean", "MCSE", "StdDev", "MAD", "5%", "50%", "95%", "ESS_bulk", "ESS_tail", "R_hat")
 WEIGHTED_COLUMNS = ("Mean", "MCSE", "StdDev", "MAD", "5%", "50%", "95%")
 BLOCK_BYTES = 128 << 20
+TILE = 64
 MAD_SCALE = 1.4826
 """Makes the median absolute deviation of a normal its standard deviation, as CmdStan does."""
 
@@ -57,7 +58,7 @@ def _finite(value: float) -> float | None:
 
 def summarise(variables: Iterable[tuple[str, np.ndarray]]) -> Summary:
     """Summarise arrays [chain, draw, …], a row for each scalar in row-major order."""
-    return _collect(((name, draws, _blocks(draws)) for name, draws in variables), COLUMNS)
+    return _collect(((name, draws, _columns(draws)) for name, draws in variables), COLUMNS)
 
 
 def summarise_weighted(variables: Iterable[tuple[str, np.ndarray]], log_weight: np.ndarray) -> Summary:
@@ -65,19 +66,19 @@ def summarise_weighted(variables: Iterable[tuple[str, np.ndarray]], log_weight: 
     weight = np.exp(np.asarray(log_weight, np.float64).ravel() - np.max(log_weight))
     weight /= weight.sum()
 
-    def blocks(draws: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+    def columns(draws: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
         for block in _scalars(draws):
             yield _of_weighted(block.reshape(block.shape[0], -1).astype(np.float64), weight)
 
-    return _collect(((name, draws, blocks(draws)) for name, draws in variables), WEIGHTED_COLUMNS)
+    return _collect(((name, draws, columns(draws)) for name, draws in variables), WEIGHTED_COLUMNS)
 
 
 def _collect(variables: Iterable[tuple[str, np.ndarray, Iterator[dict[str, np.ndarray]]]], columns: Any) -> Summary:
     names: list[str] = []
     found: dict[str, list[np.ndarray]] = {column: [] for column in columns}
-    for name, draws, blocks in variables:
+    for name, draws, pieces in variables:
         names += scalar_names(name, draws.shape[2:])
-        for block in blocks:
+        for block in pieces:
             for column in columns:
                 found[column].append(block[column])
     return Summary(
@@ -98,10 +99,14 @@ def _scalars(draws: np.ndarray) -> Iterator[np.ndarray]:
     flat = draws.reshape(chains, count, -1)
     size = max(1, BLOCK_BYTES // (chains * count * 8 * 4))
     for at in range(0, flat.shape[2], size):
-        yield np.ascontiguousarray(np.moveaxis(flat[:, :, at : at + size], 2, 0))
+        part = flat[:, :, at : at + size]
+        block = np.empty((part.shape[2], chains, count), draws.dtype)
+        for first in range(0, count, TILE):  # by tiles, so that both sides of the transposition stay in the cache
+            block[:, :, first : first + TILE] = np.moveaxis(part[:, first : first + TILE], 2, 0)
+        yield block
 
 
-def _blocks(draws: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+def _columns(draws: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
     for block in _scalars(draws):
         flat = block.reshape(block.shape[0], -1)
         low, high = flat.min(axis=1, keepdims=True), flat.max(axis=1, keepdims=True)
@@ -127,8 +132,11 @@ def _of_two_valued(block: np.ndarray) -> dict[str, np.ndarray]:
     up = block == block.max(axis=(1, 2), keepdims=True)
     size = chains * count
     lows = np.where(high > low, size - np.count_nonzero(up, axis=(1, 2)), 0)
-    split = _split(up.astype(np.float64))
-    ess, r_hat = _ess(split), _r_hat(split) if chains > 1 and count > 3 else np.full(scalars, np.nan)
+    split = _split(up)
+    shares, halves = split.mean(axis=2), split.shape[2]
+    ess, r_hat = _ess(split), np.full(scalars, np.nan)
+    if chains > 1 and count > 3:
+        r_hat = _r_hat_of(shares, shares * (1 - shares) * halves / (halves - 1), halves)
 
     def quantile(first: np.ndarray, second: np.ndarray, firsts: np.ndarray, probability: float) -> np.ndarray:
         """Of `firsts` times one value and the rest times a larger one, linear between order statistics."""
@@ -170,7 +178,7 @@ def _of_many_valued(block: np.ndarray) -> dict[str, np.ndarray]:
     away = np.abs(values - q50[:, None, None])
     deviation = flat.std(axis=1, ddof=1) if flat.shape[1] > 1 else np.full(scalars, np.nan)
     bulk = _normal_scores(_split(values))
-    tails = [_ess(_split((values <= quantile[:, None, None]).astype(np.float64))) for quantile in (q05, q95)]
+    tails = [_ess(_split(values <= quantile[:, None, None])) for quantile in (q05, q95)]
     r_hat = np.full(scalars, np.nan)
     if chains > 1 and values.shape[2] > 3:
         # `fmax`: a folded variable may be constant, and then says nothing.
@@ -245,23 +253,28 @@ def _normal_scores(values: np.ndarray) -> np.ndarray:
 
 
 def _r_hat(split: np.ndarray) -> np.ndarray:
-    count = split.shape[2]
-    between = split.mean(axis=2).var(axis=1, ddof=1) * count
-    within = split.var(axis=2, ddof=1).mean(axis=1)
+    return _r_hat_of(split.mean(axis=2), split.var(axis=2, ddof=1), split.shape[2])
+
+
+def _r_hat_of(means: np.ndarray, variances: np.ndarray, count: int) -> np.ndarray:
+    """From the mean and variance [scalar, chain] of chains of `count` draws."""
+    between, within = means.var(axis=1, ddof=1) * count, variances.mean(axis=1)
     return np.sqrt((between / within + count - 1) / count)
 
 
 def _ess(split: np.ndarray) -> np.ndarray:
-    """Effective sample sizes by Geyer's initial monotone sequence; NaN under four draws or where a value is NaN."""
+    """Effective sample sizes by Geyer's initial monotone sequence; NaN under two draws or where a value is NaN."""
     scalars, chains, count = split.shape
     if count < 2:
         return np.full(scalars, np.nan)
-    means = split.mean(axis=2)
     padded = 1 << (2 * count - 1).bit_length()
+    means = np.empty((scalars, chains))
     power = np.zeros((scalars, padded // 2 + 1))
     # The autocovariance is linear in the power spectrum: chains are averaged before, not after, the way back.
     for chain in range(chains):
-        spectrum = np.fft.rfft(split[:, chain] - means[:, chain, None], padded, axis=1)
+        values = split[:, chain].astype(np.float64)
+        means[:, chain] = values.mean(axis=1)
+        spectrum = np.fft.rfft(values - means[:, chain, None], padded, axis=1)
         power += np.square(spectrum.real) + np.square(spectrum.imag)
     covariance = np.fft.irfft(power / chains, padded, axis=1)[:, :count] / count
     within = covariance[:, 0] * count / (count - 1)
@@ -270,7 +283,7 @@ def _ess(split: np.ndarray) -> np.ndarray:
     correlation[:, 0] = 1.0
     total = float(chains * count)
     sizes = np.array([total / max(_correlation_time(row), 1 / np.log10(total)) for row in correlation])
-    spread = split.max(axis=(1, 2)) - split.min(axis=(1, 2))
+    spread = split.max(axis=(1, 2)).astype(np.float64) - split.min(axis=(1, 2)).astype(np.float64)
     return np.where(np.isnan(spread), np.nan, np.where(spread < 1e-15, total, sizes))
 
 

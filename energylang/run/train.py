@@ -17,7 +17,7 @@ from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.model import Batch, Objective, Params, Player, Trainable, fold
 from energylang.run import keys, output
 from energylang.run.data import PARAMS, FileData, safe_name
-from energylang.run.files import as_diagnostics
+from energylang.run.files import as_diagnostics, require_writable
 from energylang.run.interrupt import Interruptible, interrupted
 from energylang.run.lanes import compile_all, to_host
 from energylang.run.netcdf import Writer
@@ -110,7 +110,7 @@ def run_training(
             carry, seconds = trainer.run(memory, None, steps, chunk, progress, signals)
             said = output.facts(provenance, options, closed, seconds, trainer.programs)
             return Training(carry.params, _trace(memory, steps), said, None)
-        out = Path(out)
+        out = require_writable(out)
         if resume and output.finished(out, closed):
             progress.note(f"`{out}` is whole already")
             return Training.open(out, model.params)

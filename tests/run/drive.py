@@ -1,0 +1,73 @@
+"""Runs a toy and prints a digest of everything that was drawn; the tests start it in processes of their own.
+
+python -m tests.run.drive [--out F] [--resume] [--chunk N] [--threads N] [--width N] [--slow N] …
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from energylang.diagnostics import DiagnosticError
+from energylang.run.chains import run_chains
+from energylang.run.provenance import Provenance
+from energylang.run.result import Run
+from tests.run import toys
+
+PROVENANCE = Provenance(
+    "toy", "metropolis()", {"toy.energy": "energy toy(x: real[3])"}, observed_data={"y": np.arange(4.0)}
+)
+
+
+def run(**changes: Any) -> Run:
+    """A small run of chains; what is not given is small."""
+    given: dict[str, Any] = {
+        "target": toys.gaussian(),
+        "kernel": toys.Metropolis(),
+        "lanes": toys.LANES,
+        "provenance": PROVENANCE,
+        "draws": 60,
+        "warmup": 40,
+        "chains": 3,
+    }
+    given |= changes
+    return run_chains(given.pop("target"), given.pop("kernel"), **given)
+
+
+def digest(run: Run) -> str:
+    """A hash of every number of a run that should not depend on how it was made."""
+    found = hashlib.sha256()
+    for group in ("posterior", "sample_stats", "warmup_posterior", "warmup_sample_stats"):
+        for name in sorted(run.data.names(group)):
+            values = run.data.read(group, name)
+            found.update(f"{group}/{name}{values.shape}{values.dtype}".encode())
+            found.update(np.ascontiguousarray(values).tobytes())
+    return found.hexdigest()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--slow", type=int, default=0)
+    parser.add_argument("--lengths", default="[3, 2]")
+    parser.add_argument("--many", default="[{}]", help="JSON: options of several runs")
+    given = parser.parse_args()
+    target, kernel = toys.gaussian(*json.loads(given.lengths)), toys.Metropolis(slow=given.slow)
+    for options in json.loads(given.many):
+        try:
+            print(digest(run(target=target, kernel=kernel, out=given.out, resume=given.resume, **options)), flush=True)
+        except DiagnosticError as error:
+            print(error, file=sys.stderr)
+            return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
