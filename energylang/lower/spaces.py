@@ -59,8 +59,9 @@ def _simplex(u: Array, low: float, high: float) -> tuple[Array, Array]:
     shift = jnp.asarray(-np.log(np.arange(k - 1, 0, -1.0)), u.dtype)
     logits = u + shift
     log_part = jax.nn.log_sigmoid(logits)
-    log_rest = jnp.cumsum(jax.nn.log_sigmoid(-logits), axis=-1)
-    before = jnp.concatenate([jnp.zeros_like(log_rest[..., :1]), log_rest[..., :-1]], axis=-1)
+    none = jnp.zeros((*u.shape[:-1], 1), u.dtype)
+    log_rest = jnp.concatenate([none, jnp.cumsum(jax.nn.log_sigmoid(-logits), axis=-1)], axis=-1)
+    before = log_rest[..., :-1]
     point = jnp.exp(jnp.concatenate([log_part + before, log_rest[..., -1:]], axis=-1))
     return point, jnp.sum(log_part + jax.nn.log_sigmoid(-logits) + before)
 

@@ -130,7 +130,7 @@ def test_gains_through_jax(seed):
     import jax
     import jax.numpy as jnp
 
-    program, _, writer = lowered(seed)
+    writer = Writer(seed)
     energy = energylang.compile(writer.text, data=writer.data)["e"]
     target = energy.target()
     facts = target.facts
