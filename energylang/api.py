@@ -20,6 +20,7 @@ from jax import Array
 from energylang.catalog import RUN_OPTIONS, MethodCall, Value, Verb, build, methods
 from energylang.check import check, new_context
 from energylang.check.tasks import method_call, option_problem
+from energylang.datafiles import read_beside
 from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics, suggest
 from energylang.ir.nodes import Energy as EnergyNode
 from energylang.ir.nodes import Program, Task, symbols
@@ -48,14 +49,14 @@ def load(
 
     Raises DiagnosticError with everything that is wrong.
     """
-    return _model(read_source(Path(path)), data, set, seed)
+    return _model(read_source(Path(path)), Path(path).parent, data, set, seed)
 
 
 def compile(
     source: str, *, data: Mapping[str, Any] | None = None, set: Mapping[str, Any] | None = None, seed: int = 0
 ) -> Model:
     """A model from a text; otherwise as `load`."""
-    return _model(Source("<string>", source), data, set, seed)
+    return _model(Source("<string>", source), None, data, set, seed)
 
 
 def checked(source: Source, overrides: Mapping[str, Any], diagnostics: Diagnostics) -> Program | None:
@@ -66,14 +67,35 @@ def checked(source: Source, overrides: Mapping[str, Any], diagnostics: Diagnosti
     return check(module, diagnostics, overrides)
 
 
-def _model(source: Source, data: Mapping[str, Any] | None, overrides: Mapping[str, Any] | None, seed: int) -> Model:
+def _model(
+    source: Source, folder: Path | None, data: Mapping[str, Any] | None, overrides: Mapping[str, Any] | None, seed: int
+) -> Model:
     diagnostics = Diagnostics()
     module = parse(source, diagnostics)
     # A text with syntax errors is not checked further: names that were never read would be reported as missing.
     program = None if diagnostics.failed else check(module, diagnostics, overrides)
-    bound = None if program is None else bind(program, data or {}, diagnostics)
     diagnostics.raise_if_failed()
     assert program is not None
+    return assemble(module, program, folder, data or {}, diagnostics, seed)
+
+
+def assemble(
+    module: ast.Module, program: Program, folder: Path | None, data: Mapping[str, Any], diagnostics: Diagnostics, seed: int
+) -> Model:  # fmt: skip
+    """The model of a checked program: data from `data`, else from files in `folder`, else from the defaults.
+
+    Raises DiagnosticError with everything that is wrong with the data, and with what `diagnostics` had before.
+    """
+    given = dict(data)
+    for declared in program.data:
+        if declared.source is not None and declared.name not in given:
+            rank = len(declared.space.shape)
+            value = read_beside(folder, declared.source, declared.name, rank, declared.span, diagnostics)
+            if value is not None:
+                given[declared.name] = value
+    diagnostics.raise_if_failed()
+    bound = bind(program, given, diagnostics)
+    diagnostics.raise_if_failed()
     assert bound is not None
     return Model(module, program, bound, seed, tuple(diagnostics.found))
 

@@ -286,6 +286,14 @@ _register(
 _register(
     {
         "E0901": ("usage", "An option of the command line has no such name or value."),
+        "E0902": (
+            "no such device",
+            "`--device` names a kind of device that JAX cannot use on this machine. `energylang doctor` lists the devices there are; JAX needs a build for each kind, for example `pip install 'jax[cuda12]'`.",
+        ),
+        "E0903": (
+            "the file is there already",
+            "`energylang new` never overwrites a model: choose another name, or remove the file.",
+        ),
     },
     exit_code=2,
 )

@@ -1,0 +1,234 @@
+"""`energylang explain`: what the compiler found in a model; or what a diagnostic code means."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from energylang.cli.failures import fail, print_json, say
+from energylang.cli.options import bind_model, check_model, data_option, json_option, of_option, set_option
+
+if TYPE_CHECKING:
+    from energylang.api import Energy, Model
+    from energylang.ir.nodes import Variable
+    from energylang.model import TermFact
+
+WIDTH = 100
+
+
+@click.command("explain")
+@click.argument("subject", metavar="MODEL|CODE")
+@of_option
+@data_option
+@set_option
+@click.option("--program", is_flag=True, help="The lowered program: the energy as JAX sees it.")
+@json_option
+def explain_command(
+    subject: str, of: str | None, data: tuple[str, ...], settings: tuple[str, ...], program: bool, as_json: bool
+) -> None:
+    """What the compiler found in MODEL: spaces, terms, colours, normalisation, the method that would run, its cost.
+
+    With a diagnostic CODE such as E0301: what it means and how to mend it.
+    """
+    if re.fullmatch(r"[ELNeln]\d{4}", subject):
+        _explain_code(subject.upper(), as_json)
+        return
+    checked = check_model(subject, settings)
+    if not as_json:
+        say("importing JAX")
+    from energylang.cli.start import start_jax
+
+    start_jax(None, False)
+    model = bind_model(checked, data)
+    name, task = model.choose("sample", of)
+    given = task is not None and bool(task.bindings)
+    energy = model[name].plan("sample").energy if given or not model.node(name).conditions else model[name]
+    found = _look(model, energy)
+    if as_json:
+        print_json({"exit_code": 0, **found, **({"program": _program(energy)} if program else {})})
+        return
+    click.echo(_words(found))
+    if program:
+        click.echo(f"\nprogram\n{textwrap.indent(_program(energy), '  ')}")
+
+
+def _explain_code(code: str, as_json: bool) -> None:
+    from energylang.codes import CODES
+
+    if code not in CODES:
+        fail("E0901", f"there is no diagnostic code {code}", fix="`docs/errors.md` lists them all")
+    entry = CODES[code]
+    if as_json:
+        print_json(
+            {
+                "code": code, "title": entry.title, "severity": entry.severity, "exit_code": entry.exit_code,
+                "explanation": entry.explanation,
+            }
+        )  # fmt: skip
+        return
+    click.echo(f"{entry.severity} {code}: {entry.title}\n\n{textwrap.fill(entry.explanation, WIDTH)}")
+
+
+def _look(model: Model, energy: Energy) -> dict[str, Any]:
+    """Everything that is told, as JSON values."""
+    node, program = energy.node, energy.compiled.program
+    facts = program.facts
+    return {
+        "energy": node.name,
+        "doc": node.doc,
+        "dims": dict(program.dims),
+        "variables": [_variable(variable, program.dims) for variable in node.variables],
+        "conditions": {c.name: str(c.space) for c in node.conditions},
+        "normalisation": node.normalisation.value,
+        "why": node.reason,
+        "terms": [_term(term) for term in facts.terms],
+        "reals": facts.reals,
+        "sites": dict(zip(map(str, facts.cardinalities), facts.sites, strict=True)),
+        "states": facts.states if facts.discrete and facts.states < 2**53 else None,
+        "gains": facts.gains,
+        "colours": facts.colours,
+        "methods": {verb: _method(model, energy, verb) for verb in ("sample", "evidence", "train")},
+        "cost": _cost(energy),
+    }
+
+
+def _variable(variable: Variable, dims: dict[str, int]) -> dict[str, Any]:
+    shape = [dim.evaluate(dims) for dim in variable.space.shape]
+    return {"name": variable.name, "space": str(variable.space), "shape": shape, "discrete": variable.space.discrete}
+
+
+def _term(term: TermFact) -> dict[str, Any]:
+    return {"text": term.text, "kind": term.kind, "rows": term.rows, "width": term.width, "reason": term.reason}
+
+
+def _method(model: Model, energy: Energy, verb: Any) -> dict[str, Any] | None:
+    """The method of the file's task or of `auto`, with the reason; None where there is none."""
+    from energylang.catalog import fitting
+    from energylang.diagnostics import DiagnosticError
+
+    if not [name for name in fitting(verb, energy.node.traits) if name != "auto"]:
+        return None
+    task = next((t for t in model.program.tasks if t.verb == verb and t.energy is energy.node), None)
+    if verb == "train" and task is None:
+        return None
+    try:
+        plan = energy.plan(verb)
+    except DiagnosticError:
+        return None
+    reason = "the file's task says so" if plan.reason == "asked for" else plan.reason
+    return {"method": str(plan.method), "reason": reason, "options": plan.options}
+
+
+def _cost(energy: Energy) -> dict[str, float]:
+    """Floating-point operations of one energy and one gradient, as XLA counts them before it compiles."""
+    import jax
+
+    if energy.node.conditions and not set(energy.compiled.arrays).issuperset(c.name for c in energy.node.conditions):
+        return {}
+    target = energy.target()
+    point = _shapes(energy)
+    lowered = {"energy": jax.jit(lambda x: target.energy(x)).lower(point)}
+    if energy.compiled.program.facts.reals:
+        lowered["gradient"] = jax.jit(jax.grad(lambda x: target.log_density(x), allow_int=True)).lower(point)
+    found: dict[str, float] = {}
+    for name, one in lowered.items():
+        counted: Any = one.cost_analysis()
+        if counted:
+            found[name] = float(counted.get("flops", 0.0)) + float(counted.get("transcendentals", 0.0))
+    return found
+
+
+def _shapes(energy: Energy) -> Any:
+    import jax
+    import jax.numpy as jnp
+
+    from energylang.model import Point
+
+    facts = energy.compiled.program.facts
+    real = jax.ShapeDtypeStruct((facts.reals,), jnp.result_type(float))
+    return Point(real, tuple(jax.ShapeDtypeStruct((count,), jnp.int32) for count in facts.sites))
+
+
+def _program(energy: Energy) -> str:
+    import jax
+
+    return str(jax.make_jaxpr(energy.target().energy)(_shapes(energy)))
+
+
+# --- in words -------------------------------------------------------------------------------------------------------
+
+
+def _words(found: dict[str, Any]) -> str:
+    lines = [f"energy {found['energy']}", *_wrapped(found["doc"])]
+    lines += ["", "variables", *_variables(found)]
+    if found["dims"]:
+        lines.append("  where " + ", ".join(f"{name} = {size:,}" for name, size in found["dims"].items()))
+    lines += ["", "normaliser", *_wrapped(_normaliser(found))]
+    lines += ["", "terms", *_terms(found["terms"])]
+    if found["sites"]:
+        lines += ["", "structure", *_wrapped(_structure(found))]
+    methods = {verb: method for verb, method in found["methods"].items() if method is not None}
+    lines += ["", "methods" if methods else "methods: none fits"]
+    for verb, method in methods.items():
+        lines += _wrapped(f"{verb}: {method['method']}, because {method['reason']}", "  ", "    ")
+    if found["cost"]:
+        counts = [f"one {name} takes about {count:,.0f} operations" for name, count in found["cost"].items()]
+        lines += ["", "cost", *_wrapped("; ".join(counts))]
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, first: str = "  ", rest: str = "  ") -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=rest)
+
+
+def _variables(found: dict[str, Any]) -> list[str]:
+    names = [f"{v['name']}: {v['space']}" for v in found["variables"]]
+    names += [f"{name}: {space}" for name, space in found["conditions"].items()]
+    width = max(map(len, names))
+    lines = []
+    for place, text in enumerate(names):
+        if place >= len(found["variables"]):
+            lines.append(f"  {text.ljust(width)}  condition")
+            continue
+        variable = found["variables"][place]
+        count = 1
+        for size in variable["shape"]:
+            count *= size
+        what = ("site" if count == 1 else "sites") if variable["discrete"] else ("number" if count == 1 else "numbers")
+        lines.append(f"  {text.ljust(width)}  {count:,} {what}")
+    return lines
+
+
+def _normaliser(found: dict[str, Any]) -> str:
+    state = {
+        "normalised": "log Z is 0", "declared": "log Z is 0, as the declaration promises", "unknown": "log Z is not known",
+    }[found["normalisation"]]  # fmt: skip
+    return f"{state}: {found['why']}" if found["why"] else state
+
+
+def _terms(terms: list[dict[str, Any]]) -> list[str]:
+    lines = []
+    for term in terms:
+        what = {
+            "gather": f"{term['rows']:,} {'row' if term['rows'] == 1 else 'rows'}, each of {term['width']}"
+            f" {'site' if term['width'] == 1 else 'sites'}: exact gains from a table",
+            "quadratic": f"{term['reason'] or 'quadratic'}: exact gains from products",
+            "opaque": f"opaque, because {term['reason']}: gains are estimates, corrected by Metropolis steps",
+            "continuous": "no discrete variable: gradients",
+        }[term["kind"]]
+        lines += [f"  {term['text']}", f"    {what}"]
+    return lines
+
+
+def _structure(found: dict[str, Any]) -> str:
+    sites = ", ".join(f"{count:,} sites of {values} values" for values, count in found["sites"].items())
+    colours = found["colours"]
+    text = f"{sites}; gains are {'exact' if found['gains'] == 'exact' else 'estimates'}"
+    if colours:
+        text += f"; {colours:,} {'colour' if colours == 1 else 'colours'}, sites of one colour can move at once"
+    if found["states"] is not None:
+        text += f"; {found['states']:,} configurations"
+    return text

@@ -1,0 +1,69 @@
+"""`energylang new`: a commented model that runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from energylang.cli.failures import fail, fail_usage
+
+TEMPLATE = """\
+# A line through points: how does y depend on x, and how sure are we?
+#
+#   energylang sample {file}               draw from the posterior
+#   energylang sample {file} --data d.json with your own points: {{"x": [...], "y": [...]}}
+#   energylang explain {file}              what was found in it, and which method would run
+
+# Data have a default here; N is solved from them, and x and y must agree about it.
+data x: real[N] = [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5]
+data y: real[N] = [1.1, 1.8, 2.7, 4.3, 4.9, 6.2, 6.8, 8.1]
+
+# A const can be overridden: `--set prior_scale=2`.
+const prior_scale = 10
+
+# Random variables stand in the signature, each with its space; the energy is minus the log of their joint density.
+energy {name}(intercept: real, slope: real, sigma: positive) {{
+  intercept ~ normal(0, prior_scale)
+  slope ~ normal(0, prior_scale)
+  sigma ~ half_normal(1)
+
+  # Whole arrays at once: `~` adds up over the N points.
+  let line = intercept + slope * x
+  y ~ normal(line, sigma)
+
+  # Kept with the draws, no part of the energy.
+  report at_four = intercept + slope * 4
+}}
+
+# What `energylang sample` does where the command line says nothing else.
+sample {name} with nuts(), draws = 1000, warmup = 1000, chains = 4
+"""
+
+
+@click.command("new")
+@click.argument("name")
+def new_command(name: str) -> None:
+    """Write NAME.energy, a commented model that runs; an existing file is never overwritten."""
+    path = Path(name if name.endswith(".energy") else f"{name}.energy")
+    energy = re.sub(r"\W", "_", path.stem, flags=re.ASCII)
+    if not path.stem.strip("._- "):
+        fail_usage(f"`{name}` is not the name of a model", "for example `energylang new first`")
+    if not energy[0].isalpha() or energy in _reserved():
+        energy = f"model_{energy}".rstrip("_")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(TEMPLATE.format(file=path, name=energy))
+    except FileExistsError:
+        fail("E0903", f"`{path}` is there already", fix="choose another name, or remove it first")
+    except OSError as error:
+        fail("E0820", f"cannot write `{path}`", cause=error.strerror or "", fix="check that the folder exists")
+    click.echo(f"wrote {path}; now `energylang sample {path}`")
+
+
+def _reserved() -> set[str]:
+    """Words that cannot name an energy: those of the grammar."""
+    from energylang.resources import text
+
+    return set(re.findall(r"/([a-z]+)\\b/", text("grammar", "energy.lark")))

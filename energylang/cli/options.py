@@ -1,0 +1,137 @@
+"""What several subcommands share: reading `--set`, options of the catalog, and opening a model without JAX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from energylang.catalog import Option, Value
+from energylang.cli.failures import fail_usage
+from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics
+
+if TYPE_CHECKING:
+    from energylang.api import Model
+    from energylang.ir.nodes import Program
+    from energylang.syntax import ast
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+Const = bool | int | float
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A model that was parsed and checked, and what was found on the way."""
+
+    path: Path
+    module: ast.Module
+    program: Program
+    diagnostics: Diagnostics
+
+
+def check_model(path: str, overrides: Sequence[str]) -> Checked:
+    """Parse and check a file, without JAX. Raises DiagnosticError with everything that is wrong."""
+    from energylang.check import check
+    from energylang.syntax.parser import parse
+    from energylang.syntax.read import read_source
+
+    diagnostics = Diagnostics()
+    module = parse(read_source(path), diagnostics)
+    diagnostics.raise_if_failed()
+    program = check(module, diagnostics, overrides_of(overrides))
+    diagnostics.raise_if_failed()
+    assert program is not None
+    return Checked(Path(path), module, program, diagnostics)
+
+
+def bind_model(found: Checked, data: Sequence[str], seed: int = 0) -> Model:
+    """The model with its data; imports JAX. Raises DiagnosticError with everything that is wrong with the data."""
+    from energylang.api import assemble
+    from energylang.datafiles import from_arguments
+
+    ranks = {declared.name: len(declared.space.shape) for declared in found.program.data}
+    values = from_arguments(data, ranks, found.diagnostics)
+    return assemble(found.module, found.program, found.path.parent, values, found.diagnostics, seed)
+
+
+def overrides_of(settings: Sequence[str]) -> dict[str, Const]:
+    """`--set name=value` as values by name."""
+    values: dict[str, Const] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        value = number(text.strip())
+        if not name.strip().isidentifier() or not equals:
+            fail_usage(f"`--set {setting}` is not of the form name=value", "for example `--set beta=0.4`")
+        if value is None:
+            fail_usage(f"`--set {setting}`: `{text}` is not a value of a const", "give a number, true or false")
+        values[name.strip()] = value
+    return values
+
+
+def number(text: str) -> Const | None:
+    """A number or truth value as the language writes it; None where it is none."""
+    if text in ("true", "false"):
+        return text == "true"
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return None
+
+
+class Number(click.ParamType):
+    """The value of an option of the catalog, with its range."""
+
+    def __init__(self, option: Option) -> None:
+        self.option = option
+        self.name = {"int": "integer", "real": "number"}.get(option.type, option.type)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Value:
+        from energylang.check.tasks import option_problem
+
+        found = number(value) if isinstance(value, str) else value
+        # `1e4` draws are ten thousand draws.
+        if self.option.type == "int" and isinstance(found, float) and found.is_integer():
+            found = int(found)
+        problem = option_problem(self.option, value if found is None else found)
+        if problem:
+            fail_usage(f"`{flag(self.option.name)}` {problem}, not {value}", self.option.doc)
+        assert found is not None
+        return float(found) if self.option.type == "real" else found
+
+
+def flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def catalog_options(options: Sequence[Option]) -> Decorator:
+    """The options that the catalog declares, as those of a subcommand; the file's task has their defaults."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            default = "" if option.default is None else f" ({option.default:g})"
+            add = click.option(flag(option.name), type=Number(option), help=option.doc + default)
+            function = add(function)
+        return function
+
+    return decorate
+
+
+set_option = click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another value for a `const` of the model."
+)
+data_option = click.option(
+    "--data", multiple=True, metavar="FILE",
+    help="Data: a JSON, NPZ, CSV or netCDF file of several names, or one name as `y=y.npy` or `y=3.5`.",
+)  # fmt: skip
+of_option = click.option("--of", metavar="NAME", help="The energy, where the model has several.")
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else.")
+
+
+def problem(code: str, message: str, fix: str = "") -> DiagnosticError:
+    """A diagnostic outside any text, as an error to raise."""
+    return DiagnosticError([Diagnostic(code, message, fix=fix)])

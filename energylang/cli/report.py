@@ -1,0 +1,142 @@
+"""What a finished run says: on standard output in words, or as JSON values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from energylang.run.result import Run
+    from energylang.run.train import Training
+
+ESTIMATES = ("log_z", "log_z_error", "elbo", "weight_ess", "pareto_k")
+SHOWN = 12
+"""Entries of a learned array that are printed."""
+
+
+def run_data(run: Run) -> dict[str, Any]:
+    """A run as JSON values."""
+    facts = run.facts
+    return {
+        "out": str(run.path),
+        "task": facts["task"],
+        "energy": facts["energy"],
+        "method": run.method,
+        "reason": run.reason,
+        "options": run.options,
+        "device": facts["device"],
+        "precision": facts["precision"],
+        "seconds": run.sampling_time,
+        "programs": run.programs,
+        **{name: facts[name] for name in ESTIMATES if name in facts},
+        "summary": run.summary().to_dict(),
+        "warnings": run.warnings,
+    }
+
+
+def run_text(run: Run, seconds: Mapping[str, float]) -> str:
+    """A run in words: the method and why, where and how long, estimates, the table, warnings, the file."""
+    rows = [
+        ("energy", run.facts["energy"]),
+        ("method", _method(run)),
+        ("device", f"{run.facts['device']}, {run.facts['precision']}"),
+        ("draws", _draws(run)),
+        ("time", _times(run.programs, seconds, run.sampling_time)),
+        *_estimates(run),
+    ]
+    lines = [*_table(rows), "", str(run.summary()), *_warnings(run.warnings), "", f"written to {run.path}"]
+    return "\n".join(lines)
+
+
+def _method(run: Run) -> str:
+    return run.method if run.reason == "asked for" else f"{run.method}, because {run.reason}"
+
+
+def _draws(run: Run) -> str:
+    options = run.options
+    if run.weighted:
+        return f"{options['draws'] * options.get('chains', 1):,} weighted"
+    chains = options["chains"]
+    return f"{chains:,} {'chain' if chains == 1 else 'chains'} of {options['draws']:,} after {options['warmup']:,} of warm-up"
+
+
+def _times(programs: int, seconds: Mapping[str, float], drawing: float) -> str:
+    """Compiling is said apart: the second run of a model has most of it from the cache."""
+    if "compiling" not in seconds:
+        return f"{drawing:.1f} s when it was run"
+    count = f"{programs} program{'' if programs == 1 else 's'}"
+    return f"{seconds['compiling']:.1f} s compiling {count}, {drawing:.1f} s drawing"
+
+
+def _estimates(run: Run) -> list[tuple[str, str]]:
+    if run.log_z is None:
+        return []
+    rows = [("log Z", f"{run.log_z:.5g} ± {run.log_z_error or 0:.2g}")]
+    if run.elbo is not None and math.isfinite(run.elbo):
+        rows.append(("ELBO", f"{run.elbo:.5g}"))
+    if run.weight_ess is not None:
+        rows.append(("weights", f"worth {run.weight_ess:,.0f} equal draws" + _pareto(run)))
+    return rows
+
+
+def _pareto(run: Run) -> str:
+    return "" if run.pareto_k is None else f"; Pareto k {run.pareto_k:.2f}"
+
+
+def training_data(training: Training, values: Mapping[str, Any]) -> dict[str, Any]:
+    """A training run as JSON values."""
+    facts = training.facts
+    return {
+        "out": str(training.path),
+        "task": "train",
+        "energy": facts["energy"],
+        "method": training.method,
+        "reason": facts["reason"],
+        "options": training.options,
+        "device": facts["device"],
+        "precision": facts["precision"],
+        "seconds": facts["sampling_time"],
+        "programs": training.programs,
+        "loss": training.loss,
+        "params": {name: np.asarray(value).tolist() for name, value in values.items()},
+        "summary": {},
+        "warnings": training.warnings,
+    }
+
+
+def training_text(training: Training, values: Mapping[str, Any], seconds: Mapping[str, float]) -> str:
+    """A training run in words."""
+    facts, options = training.facts, training.options
+    loss = training.trace["loss"]
+    batch = "all rows" if options["batch"] is None else f"{options['batch']:,} rows"
+    reason = "" if facts["reason"] == "asked for" else f", because {facts['reason']}"
+    rows = [
+        ("energy", facts["energy"]),
+        ("method", training.method + reason),
+        ("device", f"{facts['device']}, {facts['precision']}"),
+        ("steps", f"{options['steps']:,} of {batch}, learning rate {options['learning_rate']:g}"),
+        ("time", _times(training.programs, seconds, facts["sampling_time"]).replace("drawing", "training")),
+        ("loss", f"{loss[0]:.5g} at first, {training.loss:.5g} at last"),
+    ]
+    learned = _table([(name, _array(np.asarray(value))) for name, value in values.items()])
+    lines = [*_table(rows), "", "learned", *(f"  {line}" for line in learned), *_warnings(training.warnings)]
+    return "\n".join([*lines, "", f"written to {training.path}"])
+
+
+def _array(value: np.ndarray) -> str:
+    if value.size > SHOWN:
+        low, high = float(value.min()), float(value.max())
+        return f"{list(value.shape)}, from {low:.4g} to {high:.4g}, mean {float(value.mean()):.4g}"
+    return np.array2string(value, precision=4, separator=", ", suppress_small=True).replace("\n", "")
+
+
+def _table(rows: list[tuple[str, str]]) -> list[str]:
+    width = max(len(name) for name, _ in rows)
+    return [f"{name.ljust(width)}  {text}" for name, text in rows]
+
+
+def _warnings(warnings: list[str]) -> list[str]:
+    return ["", *(f"warning: {warning}" for warning in warnings)] if warnings else []

@@ -1,0 +1,180 @@
+"""`energylang sample`, `evidence` and `train`: one body, options from the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from energylang.catalog import RUN_OPTIONS, Verb
+from energylang.cli.failures import POOR, as_data, print_json, say
+from energylang.cli.options import (
+    bind_model,
+    catalog_options,
+    check_model,
+    data_option,
+    json_option,
+    of_option,
+    set_option,
+)
+
+if TYPE_CHECKING:
+    from energylang.api import Plan
+    from energylang.cli.progress import Console
+    from energylang.cli.start import Device
+
+
+@dataclass(frozen=True)
+class Command:
+    """What the command line says besides the options of the run."""
+
+    verb: Verb
+    model: str
+    of: str | None
+    data: tuple[str, ...]
+    settings: tuple[str, ...]
+    on: tuple[str, ...]
+    method: str | None
+    out: str | None
+    device: Device | None
+    threads: int
+    resume: bool
+    x64: bool
+    as_json: bool
+    strict: bool
+    quiet: bool
+
+    @property
+    def path(self) -> Path:
+        """Where the run is written: `--out`, else after the model, in the current folder."""
+        if self.out is not None:
+            return Path(self.out)
+        return Path(Path(self.model).stem + ("" if self.verb == "sample" else f".{self.verb}") + ".nc")
+
+
+def _command(verb: Verb, description: str) -> click.Command:
+    def call(**values: Any) -> int:
+        own = {option.name: values.pop(option.name) for option in RUN_OPTIONS[verb]}
+        return _run(Command(verb, **values), {name: value for name, value in own.items() if value is not None})
+
+    call.__doc__ = description
+    shared: list[Callable[..., Any]] = [
+        click.argument("model", metavar="MODEL"),
+        of_option,
+        data_option,
+        set_option,
+        click.option("--on", multiple=True, metavar="NAME=VALUE", help="A value, or a data file, for a condition."),
+        click.option("--method", metavar="METHOD", help="For example 'nuts(target_acceptance = 0.9)'; see `methods`."),
+        catalog_options(RUN_OPTIONS[verb]),
+        click.option("--out", metavar="FILE", help="The netCDF file to write; otherwise named after the model."),
+        click.option("--device", type=click.Choice(["cpu", "gpu", "tpu"]), help="Where to compute."),
+        click.option("--threads", type=click.IntRange(0), default=0, help="Threads for chains; 0 for one a core."),
+        click.option("--resume", is_flag=True, help="Continue the interrupted run of the same command."),
+        click.option("--x64", is_flag=True, help="Compute in float64 instead of float32."),
+        json_option,
+        click.option("--strict", is_flag=True, help="Exit code 5 where the run has warnings."),
+        click.option("--quiet", is_flag=True, help="No progress on standard error."),
+    ]
+    function: Any = call
+    for decorate in reversed(shared):
+        function = decorate(function)
+    return click.command(verb)(function)
+
+
+sample_command = _command(
+    "sample",
+    """Draw from an energy.
+
+    The model's own `sample` task has the defaults; what is given here wins. Draws are written as netCDF that ArviZ
+    opens, and summarised on standard output. Ctrl-C keeps what was drawn, `--resume` goes on.
+    """,
+)
+evidence_command = _command(
+    "evidence",
+    """Estimate log Z, the log of the energy's normaliser, with its standard error.
+
+    For a model with `~` on data this is the log marginal likelihood.
+    """,
+)
+train_command = _command(
+    "train",
+    """Learn the params of an energy from rows of data, as its `train` task says.
+
+    The learned params and the trace of the loss are written as netCDF.
+    """,
+)
+
+
+def _run(command: Command, options: dict[str, Any]) -> int:
+    quiet = command.quiet or command.as_json
+    if not quiet:
+        say(f"checking {command.model}")
+    checked = check_model(command.model, command.settings)
+    if not quiet:
+        say("importing JAX")
+    from energylang.cli.start import start_jax
+
+    start_jax(command.device, command.x64)
+    from energylang.cli.progress import Console
+
+    console = Console(quiet=quiet)
+    console.phase("lowering")
+    model = bind_model(checked, command.data, int(options.get("seed", 0)))
+    name, _ = model.choose(command.verb, command.of)
+    plan = model[name].plan(command.verb, command.method, _bindings(command, model.node(name), checked), options)
+    if not command.as_json:
+        console.end()
+        _show_findings(checked.diagnostics.found)
+    try:
+        outcome = _train(plan, command, console) if command.verb == "train" else _draw(plan, command, console)
+    finally:
+        console.end()
+    if command.as_json:
+        print_json({"exit_code": outcome.code, **outcome.data, "diagnostics": as_data(checked.diagnostics.found)})
+    else:
+        click.echo(outcome.text)
+    return outcome.code
+
+
+def _bindings(command: Command, node: Any, checked: Any) -> dict[str, Any]:
+    from energylang.datafiles import from_arguments
+
+    ranks = {symbol.name: len(symbol.space.shape) for symbol in (*node.conditions, *node.variables)}
+    values = from_arguments(command.on, ranks, checked.diagnostics)
+    checked.diagnostics.raise_if_failed()
+    return values
+
+
+def _show_findings(found: list[Any]) -> None:
+    from energylang.render import render
+
+    click.echo(render(found), err=True, nl=False)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    data: dict[str, Any]
+    text: str
+
+
+def _draw(plan: Plan, command: Command, console: Console) -> Outcome:
+    from energylang.cli.report import run_data, run_text
+
+    run = plan.run(command.path, command.resume, console, command.threads)
+    console.end()
+    code = POOR if command.strict and run.warnings else 0
+    return Outcome(code, run_data(run), run_text(run, console.seconds))
+
+
+def _train(plan: Plan, command: Command, console: Console) -> Outcome:
+    from energylang.cli.report import training_data, training_text
+
+    training = plan.train(command.path, command.resume, console)
+    console.end()
+    code = POOR if command.strict and training.warnings else 0
+    values = {name: plan.energy.with_params(training.params).params[name] for name in training.params}
+    return Outcome(code, training_data(training, values), training_text(training, values, console.seconds))
