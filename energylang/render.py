@@ -43,10 +43,9 @@ def render_one(diagnostic: Diagnostic, color: bool = False) -> str:
     lines = [f"{paint.severity(f'{diagnostic.severity}[{diagnostic.code}]')}{paint.bold(f': {message}')}"]
     if diagnostic.span is not None:
         lines += _snippets(diagnostic, paint)
-    indent = "" if diagnostic.span is None else "  "
     for title, text in (("cause", diagnostic.cause), ("fix", diagnostic.fix)):
         if text:
-            lines.append(f"{indent}{paint.blue(f'{title}:')} {printable(text)}")
+            lines.append(f"  {paint.blue(f'{title}:')} {printable(text)}")
     return "\n".join(lines) + "\n"
 
 

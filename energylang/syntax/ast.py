@@ -110,14 +110,14 @@ class Index(Node):
 
 @dataclass(frozen=True, slots=True)
 class Array(Node):
-    """`[a, b, c]`."""
+    """`[a, b, c]`; the only item of `[for i in n: e]` is a Generator."""
 
     items: tuple[Expression, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Tuple(Node):
-    """`(a, b)`: two or more, only as the value of a destructuring `let` or an argument."""
+    """`(a, b)`: two or more, only as the value of a `let`, a report, a function or an argument."""
 
     items: tuple[Expression, ...]
 

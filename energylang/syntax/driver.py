@@ -51,6 +51,7 @@ class Driver:
         self.tokens = [*tokens, Token(END, "", end, end)]
         self.errors: list[tuple[int, int]] = []
         self._reported = 0
+        self._recovered_at = -1
 
     def parse(self, start: str, place: int = 0) -> Any:
         """The value of the start rule over the tokens from `place` on; None where nothing could be kept."""
@@ -130,6 +131,8 @@ class Driver:
     def _recover(self, place: int, state_stack, values, starts, ends, depths) -> int:
         """Report the error at this token, leave the statement or declaration, and return where to go on; -1 to end."""
         states = parser_table().states
+        if place == self._recovered_at:
+            return -1
         depth = next((n for n in range(len(state_stack), 0, -1) if self._holds(state_stack[n - 1])), 0)
         if not depth:
             self._report(Situation(self.found.source, self.tokens, place, place, list(state_stack), False))
@@ -145,6 +148,7 @@ class Driver:
         if not any(first <= trouble <= self.tokens[place].start for trouble in self.found.troubles):
             self._report(Situation(self.found.source, self.tokens, place, first_place, list(state_stack), in_block))
         self.errors.append(region)
+        self._recovered_at = sync
         if not in_block and self.tokens[first_place].kind in _WITH_BLOCK:
             self._check_block(place, sync)
         self._leave(depth, region, state_stack, values, starts, ends, depths)
@@ -154,7 +158,11 @@ class Driver:
         """Report errors in the block of a declaration whose head has one."""
         brace = next((n for n in range(place, sync) if self.tokens[n].kind == "_LEFT_BRACE"), None)
         if brace is not None:
-            inner = Driver(self.found, self.tokens[brace:sync], self.build, self.diagnostics)
+            depth, end = 1, brace + 1
+            while depth and end < sync:
+                depth += (self.tokens[end].kind == "_LEFT_BRACE") - (self.tokens[end].kind == "_RIGHT_BRACE")
+                end += 1
+            inner = Driver(self.found, self.tokens[brace:end], self.build, self.diagnostics)
             inner.parse("block")
             self.errors += inner.errors
 

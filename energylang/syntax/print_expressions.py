@@ -20,7 +20,9 @@ from energylang.syntax.precedence import (
 from energylang.syntax.pretty import HARD, LINE, SOFT, Doc, Fresh, Group, Nest, Suffix, ends_in_suffix
 
 # Between a node and the comment behind it there may be what is printed together with the node.
-_BESIDE = re.compile(r"[ \t,=:~|(\[{@]*")
+_BESIDE = re.compile(r"[ \t,=:~|{@]*")
+
+_CLOSING = re.compile(r"[\s,(]*\)")
 
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
 
@@ -36,16 +38,20 @@ class ExpressionPrinter:
     # --- comments ------------------------------------------------------------------------------------------------
 
     def _before(self, offset: int) -> list[Doc]:
-        """The comments not yet printed that stand before an offset."""
+        """The comments not yet printed that stand before an offset, on lines of their own."""
         docs: list[Doc] = []
-        while self._next < len(self._comments) and self._comments[self._next].span.start < offset:
-            comment = self._comments[self._next]
+        while self._comment_ahead(offset):
+            docs += [Fresh(), f"#{self._comments[self._next].text}", HARD]
             self._next += 1
-            if comment.own_line:
-                docs += [Fresh(), f"#{comment.text}", HARD]
-            else:
-                docs.append(Suffix(f"#{comment.text}"))
         return docs
+
+    def _opening(self, bracket: str, items: Sequence[ast.Node], end: int) -> list[Doc]:
+        """An opening bracket, with the comment behind it: to be called before what stands in the brackets."""
+        offset = items[0].span.start if items else end
+        if self._comment_ahead(offset) and not self._comments[self._next].own_line:
+            self._next += 1
+            return [bracket, Suffix(f"#{self._comments[self._next - 1].text}")]
+        return [bracket]
 
     def _after(self, offset: int) -> list[Doc]:
         """The comment that follows on the same line, if only punctuation stands between."""
@@ -57,6 +63,11 @@ class ExpressionPrinter:
                 return [Suffix(f"#{comment.text}")]
         return []
 
+    def _after_bracket(self, items: Sequence[ast.Node]) -> list[Doc]:
+        """The comment behind the `)` that follows items."""
+        closing = _CLOSING.match(self._text, items[-1].span.end)
+        return self._after(closing.end()) if closing else []
+
     def _comment_ahead(self, offset: int) -> bool:
         return self._next < len(self._comments) and self._comments[self._next].span.start < offset
 
@@ -65,12 +76,12 @@ class ExpressionPrinter:
             return text
         return [*self._before(node.span.start), text, *self._after(node.span.end)]
 
-    def _bracketed(self, opening: str, items: Doc, closing: str, end: int) -> Doc:
+    def _bracketed(self, opening: list[Doc], items: Doc, closing: str, end: int) -> Doc:
         """Brackets around items; `end` is where the closing bracket ends in the source."""
         comments = self._before(end - 1)
         # The line of the closing bracket begins anew anyway.
         inside = [SOFT, items, *(comments[:-1] if comments and comments[-1] is HARD else comments)]
-        return [Group([opening, Nest(inside), SOFT, closing]), *self._after(end)]
+        return [Group([*opening, Nest(inside), SOFT, closing]), *self._after(end)]
 
     def _separated(self, docs: Sequence[Doc]) -> list[Doc]:
         joined: list[Doc] = []
@@ -110,15 +121,17 @@ class ExpressionPrinter:
                 return self._call(node)
             case ast.Index():
                 base = self.expression(node.base, POSTFIX)
+                opening = self._opening("[", node.items, node.span.end)
                 items = [
                     self._slice(item) if isinstance(item, ast.Slice) else self.expression(item) for item in node.items
                 ]
-                return [base, self._bracketed("[", self._separated(items), "]", node.span.end)]
+                return [base, self._bracketed(opening, self._separated(items), "]", node.span.end)]
             case ast.Array():
                 return self._array(node)
             case ast.Tuple():
+                opening = self._opening("(", node.items, node.span.end)
                 items = [self.expression(item) for item in node.items]
-                return self._bracketed("(", self._separated(items), ")", node.span.end)
+                return self._bracketed(opening, self._separated(items), ")", node.span.end)
             case ast.If():
                 return self._conditional(node)
             case ast.Lambda():
@@ -169,14 +182,15 @@ class ExpressionPrinter:
 
     def _call(self, node: ast.Call) -> Doc:
         name = self._bare(node.function, False)
+        opening = self._opening("(", node.arguments or node.conditions or (), node.span.end)
         alone = len(node.arguments) == 1 and node.conditions is None
         arguments = self._separated([self.argument(argument, alone) for argument in node.arguments])
         if node.conditions is not None:
             arguments += [LINE if node.arguments else "", "| "]
             arguments += self._separated([self.argument(argument) for argument in node.conditions])
-        if not arguments and not self._comment_ahead(node.span.end):
+        if not arguments and len(opening) == 1 and not self._comment_ahead(node.span.end):
             return [name, "()", *self._after(node.span.end)]
-        return [name, self._bracketed("(", arguments, ")", node.span.end)]
+        return [name, self._bracketed(opening, arguments, ")", node.span.end)]
 
     def argument(self, node: ast.Argument, flush: bool = False) -> Doc:
         """`value` or `name = value`."""
@@ -185,11 +199,12 @@ class ExpressionPrinter:
         return [self._leaf(node.name, node.name.text), " = ", self.expression(node.value)]
 
     def _array(self, node: ast.Array) -> Doc:
+        opening = self._opening("[", node.items, node.span.end)
         items = [self.expression(item) for item in node.items]
-        if not items and not self._comment_ahead(node.span.end):
+        if not items and len(opening) == 1 and not self._comment_ahead(node.span.end):
             return ["[]", *self._after(node.span.end)]
         if not all(map(_is_short, node.items)):
-            return self._bracketed("[", self._separated(items), "]", node.span.end)
+            return self._bracketed(opening, self._separated(items), "]", node.span.end)
         # Numbers fill their lines; a table of them would otherwise take a line for each.
         filled: list[Doc] = []
         for number, item in enumerate(items):
@@ -199,7 +214,7 @@ class ExpressionPrinter:
                 filled += [",", HARD, item]
             else:
                 filled += [",", Group([LINE, item])]
-        return self._bracketed("[", filled, "]", node.span.end)
+        return self._bracketed(opening, filled, "]", node.span.end)
 
     def _generator(self, node: ast.Generator) -> Doc:
         bindings: list[Doc] = []
@@ -223,10 +238,11 @@ class ExpressionPrinter:
         docs: list[Doc] = [self._leaf(node.name, node.name.text)]
         if node.arguments:
             items = self._separated([self.expression(argument) for argument in node.arguments])
-            docs.append(Group(["(", Nest([SOFT, *items]), SOFT, ")"]))
+            docs += [Group(["(", Nest([SOFT, *items]), SOFT, ")"]), *self._after_bracket(node.arguments)]
         if node.dims:
+            opening = self._opening("[", node.dims, node.span.end)
             items = self._separated([self.expression(dim) for dim in node.dims])
-            docs.append(self._bracketed("[", items, "]", node.span.end))
+            docs.append(self._bracketed(opening, items, "]", node.span.end))
         return docs
 
     def function_type(self, node: ast.FunctionType) -> Doc:
@@ -242,6 +258,7 @@ class ExpressionPrinter:
 
     def signature(self, node: ast.Signature) -> Doc:
         """`(variables | conditions @ level: schedule)`."""
+        opening = self._opening("(", node.variables or node.conditions, node.span.end)
         docs = self._separated([self.parameter(parameter) for parameter in node.variables])
         if node.conditions:
             docs += [LINE] if docs else []
@@ -250,9 +267,9 @@ class ExpressionPrinter:
             name, schedule = node.level
             docs += [LINE] if docs else []
             docs += ["@ ", self._leaf(name, name.text), ": ", self._bare(schedule, False)]
-        if not docs and not self._comment_ahead(node.span.end):
+        if not docs and len(opening) == 1 and not self._comment_ahead(node.span.end):
             return ["()", *self._after(node.span.end)]
-        return self._bracketed("(", docs, ")", node.span.end)
+        return self._bracketed(opening, docs, ")", node.span.end)
 
 
 def _level(node: ast.Node) -> int:

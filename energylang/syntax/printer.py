@@ -11,6 +11,8 @@ from energylang.syntax.precedence import OR
 from energylang.syntax.pretty import HARD, LINE, Doc, Group, Nest, layout
 from energylang.syntax.print_expressions import ExpressionPrinter
 
+_PASSES = 4
+
 
 def format_text(text: str, name: str) -> str:
     """A model's text in the one style. Raises `DiagnosticError` where the text has syntax errors."""
@@ -18,11 +20,16 @@ def format_text(text: str, name: str) -> str:
     module = parse(Source(name, text), diagnostics)
     diagnostics.raise_if_failed()
     formatted = format_module(module)
-    again = parse(Source(name, formatted), diagnostics)
-    kept = _comments(module) == _comments(again)
-    if diagnostics.failed or not kept or not same(module.declarations, again.declarations):
-        # Rather no formatting than a damaged model.
-        raise AssertionError(f"formatting would have changed {name}; its text was left as it is")
+    # A comment in an odd place may find its own only at the second look.
+    for _ in range(_PASSES):
+        again = parse(Source(name, formatted), diagnostics)
+        kept = _comments(module) == _comments(again)
+        if diagnostics.failed or not kept or not same(module.declarations, again.declarations):
+            # Rather no formatting than a damaged model.
+            raise AssertionError(f"formatting would have changed {name}; its text was left as it is")
+        before, formatted = formatted, format_module(again)
+        if formatted == before:
+            break
     return formatted
 
 
@@ -122,6 +129,7 @@ class _Printer(ExpressionPrinter):
             case ast.Fn():
                 parameters = self._separated([self.parameter(parameter) for parameter in node.parameters])
                 docs = ["fn ", self._leaf(node.name, node.name.text), Group(["(", Nest(parameters), ")"])]
+                docs += self._after_bracket(node.parameters or (node.name,))
                 if node.result is not None:
                     docs += [" -> ", self.type(node.result)]
                 return [*docs, self._value(node.value)]
@@ -132,7 +140,7 @@ class _Printer(ExpressionPrinter):
 
     def _let(self, node: ast.Let | ast.LetStatement) -> Doc:
         names = [self._leaf(name, name.text) for name in node.names]
-        listed = names if len(names) == 1 else ["(", *self._separated(names), ")"]
+        listed = names if len(names) == 1 else ["(", *self._separated(names), ")", *self._after_bracket(node.names)]
         return ["let ", Group(listed), self._value(node.value)]
 
     def _energy(self, node: ast.Energy) -> Doc:
@@ -148,7 +156,7 @@ class _Printer(ExpressionPrinter):
         docs: list[Doc] = [f"{node.verb} ", self._bare(node.energy, False)]
         if node.bindings:
             items = self._separated([self.argument(binding) for binding in node.bindings])
-            parts += [LINE, Group(["on (", Nest(items), ")"])]
+            parts += [LINE, Group(["on (", Nest(items), ")"]), *self._after_bracket(node.bindings)]
         if node.method is not None:
             parts += [LINE, "with ", self._bare(node.method, False)]
         for option in node.options:
