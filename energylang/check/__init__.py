@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from energylang.syntax.library import parse_library
-
 from energylang.check.constants import const, evaluate
 from energylang.check.context import CONSTANTS, POISON, Const, Context, Found, Poison, did_you_mean
 from energylang.check.energies import energy, space_like
@@ -18,6 +16,7 @@ from energylang.ir.nodes import Data, Energy, Let, Local, Param, Program, Refere
 from energylang.ir.types import Dim, Range
 from energylang.ir.verify import verify
 from energylang.syntax import ast
+from energylang.syntax.library import parse_library
 
 
 def check(module: ast.Module, diagnostics: Diagnostics, overrides: Mapping[str, Const] | None = None) -> Program | None:

@@ -139,9 +139,13 @@ def const(context: Context, name: str) -> Const | None:
         return context.overrides[name]
     if name in context.consts:
         return context.consts[name]
+    if name in context.broken:
+        return None
     declaration = context.values[name]
     assert isinstance(declaration, ast.Const)
     if f"const {name}" in context.expanding:
+        cycle = [e.removeprefix("const ") for e in context.expanding if e.startswith("const ")]
+        context.broken.update(cycle[cycle.index(name) :])
         context.error("E0204", f"`{name}` depends on itself", declaration.name.span)
         return None
     context.expanding.append(f"const {name}")

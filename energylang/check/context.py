@@ -71,6 +71,8 @@ class Context:
     callables: dict[str, ast.AnyDeclaration] = field(default_factory=dict)
     library: dict[str, ast.Energy | ast.Fn] = field(default_factory=dict)
     consts: dict[str, Const] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    """Consts that already got a diagnostic."""
     data: dict[str, Data] = field(default_factory=dict)
     params: dict[str, Param] = field(default_factory=dict)
     lets: dict[str, Let] = field(default_factory=dict)

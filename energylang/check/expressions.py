@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from energylang.check.constants import const, evaluate
 from energylang.check.context import CONSTANTS, POISON, Context, Found, Poison, Scope, did_you_mean, literal
 from energylang.diagnostics import Label
-from energylang.ir.nodes import Apply, DimValue, Expr, Literal
+from energylang.ir.nodes import Apply, DimValue, Expr, Literal, Reference
 from energylang.ir.operations import OperationError, slice_length, type_of
 from energylang.ir.types import Dim, Kind, Range, Type, show_shape
 from energylang.source import Span
@@ -65,6 +66,9 @@ def _name(context: Context, node: ast.Name, scope: Scope) -> Found:
     if node.qualifier is not None:
         return context.not_yet("imported names are", node.span)
     found = scope.find(name)
+    if isinstance(found, Reference):
+        # A reference knows where it is used; what a `let` names stays one object, so that it is computed once.
+        return replace(found, span=node.span)
     if found is not None:
         return found
     declaration = context.values.get(name)
@@ -289,17 +293,20 @@ def _inside(context: Context, value: Expr, dim: Dim, span: Span, base: Span) -> 
         return False
     low, high = value.range.low, value.range.high
     if isinstance(low, Dim) and isinstance(high, Dim):
-        above = (dim - 1 - high).constant
-        if low.constant is not None and low.constant < 0 and isinstance(value, Literal):
+        if isinstance(value, Literal) and value.value < 0:
             low, high = low + dim, high + dim
-            above = (dim - 1 - high).constant
-            if above is not None and above >= 0 and (low.constant is None or low.constant >= 0):
+        below, above = low.constant, (dim - 1 - high).constant
+        if (below is None or below >= 0) and (above is None or above >= 0):
+            if above is not None or high.constant is not None or below is None:
                 return True
-        if above is not None and above >= 0 and (low.constant is None or low.constant >= 0):
-            return True
+            cause = f"`{high + 1}` and `{dim}` are different dims: names never match by coincidence"
+        else:
+            cause = "indices count from 0"
+        shown = f"is {value.value}" if isinstance(value, Literal) else f"runs from {low} to {high}"
+        entries = "1 entry (0)" if dim.constant == 1 else f"{dim} entries (0 to {dim - 1})"
         context.error(
-            "E0304", f"the index runs from {low} to {high}, and the axis has {dim} entries (0 to {dim - 1})", span,
-            related=[Label(base, "indexed here")], fix=f"give the axis {high + 1} entries, or the index {dim} values",
+            "E0304", f"the index {shown}, and the axis has {entries}", span, related=[Label(base, "indexed here")], cause=cause,
+            fix="" if isinstance(value, Literal) else f"give the axis {high + 1} entries, or the index {dim} values",
         )  # fmt: skip
         return False
     if _from_data(value):

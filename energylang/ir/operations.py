@@ -124,14 +124,11 @@ def _arithmetic_range(operator: str, arguments: Sequence[Expr]) -> Range:
         )
     low_a, low_b = a.number_low(), b.number_low()
     if low_a is not None and low_b is not None and low_a >= 0 and low_b >= 0:
-        high = None
-        if isinstance(a.high, Dim) and isinstance(b.high, Dim):
-            high = a.high * b.high
-        return Range(
-            0.0 if operator == "div" else low_a * low_b,
-            high if operator == "mul" else None,
-            (a.open_low or low_a > 0) and (b.open_low or low_b > 0 or operator == "div"),
-        )
+        whole = all(isinstance(bound, Dim) for bound in (a.low, a.high, b.low, b.high)) and operator == "mul"
+        strict = (a.open_low or low_a > 0) and (b.open_low or low_b > 0 or operator == "div")
+        if whole and isinstance(a.high, Dim) and isinstance(b.high, Dim):
+            return Range(Dim.of(int(low_a * low_b)), a.high * b.high, strict)
+        return Range(0.0 if operator == "div" else low_a * low_b, None, strict)
     return ANYWHERE
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from energylang.ir.nodes import Apply, DimValue, Expr, Literal, Map, Reference, Symbol
+from energylang.ir.operations import OPERATIONS
 from energylang.ir.types import Dim, Kind
 from energylang.lower.operations import JAX, Backend, compute
 
@@ -68,11 +69,64 @@ def _value(
             return dim.evaluate(dims)
         case Reference(symbol=symbol):
             return environment[symbol]
+        case Apply(operation="where") if backend.name == "jax" and expr.type.kind is Kind.REAL:
+            return _selected(expr, values, environment, dims)
         case Apply(operation=operation, arguments=arguments, attributes=attributes):
             return compute(backend, operation, [values[id(a)] for a in arguments], numbers(attributes, dims))
         case Map():
             return _mapped(expr, [values[id(a)] for a in expr.arguments], environment, dims, backend)
     raise TypeError(f"cannot evaluate {type(expr).__name__}")
+
+
+_SINGULAR = frozenset(
+    ["div", "pow", "log", "log1p", "sqrt", "logit", "asin", "acos", "atan2", "lgamma", "lbeta", "digamma", "logaddexp"]
+)
+"""Operations whose derivative can be infinite where their value is not selected."""
+
+
+def _selected(expr: Apply, values: dict[int, Any], environment: Environment, dims: Mapping[str, int]) -> Any:
+    """`if`, elementwise, with a derivative of exactly zero through the branch that is not taken.
+
+    A selection alone would multiply an infinite derivative by zero. So what enters a branch keeps its value and loses
+    its derivative where the branch is not taken: the selection in front discards what comes back.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    condition, *branches = expr.arguments
+    shape = expr.type.shape
+    chosen = []
+    for branch, taken in zip(branches, (values[id(condition)], jnp.logical_not(values[id(condition)])), strict=True):
+        above, entering = _elementwise_above(branch, shape)
+        if not any(isinstance(node, Apply) and node.operation in _SINGULAR for node in above):
+            chosen.append(values[id(branch)])
+            continue
+        known = dict(values)
+        for node in above:
+            del known[id(node)]
+        for node in entering:
+            value = values[id(node)]
+            if node.type.kind is Kind.REAL and node.type.shape == shape:
+                known[id(node)] = jnp.where(taken, value, jax.lax.stop_gradient(value))
+        chosen.append(evaluate([branch], environment, dims, JAX, known)[0])
+    return jnp.where(values[id(condition)], *chosen)
+
+
+def _elementwise_above(root: Expr, shape: tuple[Dim, ...]) -> tuple[list[Expr], list[Expr]]:
+    """The nodes of a branch reached from its root through elementwise operations of its shape, and those they end at."""
+    above: dict[int, Expr] = {}
+    entering: dict[int, Expr] = {}
+    pending = [root]
+    while pending:
+        node = pending.pop()
+        if id(node) in above or id(node) in entering:
+            continue
+        if isinstance(node, Apply) and OPERATIONS[node.operation].group == "elementwise" and node.type.shape == shape:
+            above[id(node)] = node
+            pending.extend(node.arguments)
+        else:
+            entering[id(node)] = node
+    return list(above.values()), list(entering.values())
 
 
 def _mapped(

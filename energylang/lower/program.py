@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 
 from energylang.diagnostics import Diagnostic, DiagnosticError
-from energylang.ir.nodes import Apply, Condition, Data, Energy, Let, Param, Symbol, Variable, symbols, walk
+from energylang.ir.nodes import Apply, Condition, Data, Energy, Expr, Let, Param, Symbol, Variable, symbols, walk
 from energylang.ir.types import Dim
 from energylang.lower.colouring import colour, conflicts
 from energylang.lower.data import MOST_ENTRIES, Bound
@@ -186,16 +186,12 @@ def _wrong_indices(energy: Energy, bound: Bound) -> list[Diagnostic]:
         base, *indices = expr.arguments
         places = [axis for axis, item in enumerate(expr.attributes) if item[0] == "at"]
         for axis, index in zip(places, indices, strict=True):
-            inputs = symbols(index)
-            if not inputs or not all(n in bound.values for n in inputs):
-                continue
-            values = np.asarray(evaluate([index], {s: bound.values[n] for n, s in inputs.items()}, dims, NUMPY)[0])
             size = base.type.shape[axis].evaluate(dims)
-            wrong = values[(values < -size) | (values >= size)]
-            if wrong.size:
+            wrong = _outside(index, size, bound)
+            if wrong is not None:
                 found.append(
                     Diagnostic(
-                        "E0709", f"the index has {int(wrong.flat[0])}, and the axis has {size} entries (0 to {size - 1})", index.span,
+                        "E0709", f"the index is {wrong}, and the axis has {size} entries (0 to {size - 1})", index.span,
                         fix="indices count from 0: subtract 1 if they come from R, Julia or Stan",
                     )
                 )  # fmt: skip
@@ -210,6 +206,19 @@ def _wrong_indices(energy: Energy, bound: Bound) -> list[Diagnostic]:
                         )
                     )
     return found
+
+
+def _outside(index: Expr, size: int, bound: Bound) -> int | None:
+    """A value of an index outside its axis; indices of variables lie in a range that the checker knows."""
+    inputs = symbols(index)
+    if all(n in bound.values for n in inputs):
+        values = np.asarray(evaluate([index], {s: bound.values[n] for n, s in inputs.items()}, bound.dims, NUMPY)[0])
+        wrong = values[(values < -size) | (values >= size)]
+        return int(wrong.flat[0]) if wrong.size else None
+    high = index.range.high
+    if isinstance(high, Dim) and high.evaluate(bound.dims) >= size:
+        return high.evaluate(bound.dims)
+    return None
 
 
 # --- layout and tables ------------------------------------------------------------------------------------------
