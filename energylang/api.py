@@ -329,7 +329,7 @@ class Plan:
     energy: Energy
     method: MethodCall
     reason: str
-    options: dict[str, Value | None]
+    options: dict[str, Any]
     bindings: dict[str, Any]
 
     def run(
@@ -370,7 +370,7 @@ class Plan:
             )
         return run_training(
             build(self.method), self.energy.compiled, rows, provenance=self.provenance(), out=out, resume=resume, progress=progress,
-            **self.options,  # type: ignore[arg-type]
+            **self.options,
         )  # fmt: skip
 
     def provenance(self) -> Any:

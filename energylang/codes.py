@@ -290,6 +290,10 @@ _register(
             "no such device",
             "`--device` names a kind of device that JAX cannot use on this machine. `energylang doctor` lists the devices there are; JAX needs a build for each kind, for example `pip install 'jax[cuda12]'`.",
         ),
+        "E0904": (
+            "an extra is not installed",
+            "This command needs a package that a plain installation leaves out: `pip install 'energylang[plot]'` for pictures, `pip install 'energylang[arviz]'` for `run.to_arviz()`.",
+        ),
         "E0903": (
             "the file is there already",
             "`energylang new` never overwrites a model: choose another name, or remove the file.",

@@ -148,8 +148,9 @@ def _shapes(energy: Energy) -> Any:
     from energylang.model import Point
 
     facts = energy.compiled.program.facts
-    real = jax.ShapeDtypeStruct((facts.reals,), jnp.result_type(float))
-    return Point(real, tuple(jax.ShapeDtypeStruct((count,), jnp.int32) for count in facts.sites))
+    real: Any = jax.ShapeDtypeStruct((facts.reals,), jnp.result_type(float))
+    code: Any = tuple(jax.ShapeDtypeStruct((count,), jnp.int32) for count in facts.sites)
+    return Point(real, code)
 
 
 def _program(energy: Energy) -> str:

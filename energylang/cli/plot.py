@@ -1,0 +1,44 @@
+"""`energylang plot`: pictures of a run, as PNG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from energylang.cli.failures import fail
+
+
+@click.command("plot")
+@click.argument("run", metavar="RUN")
+@click.option("--var", "names", multiple=True, metavar="NAME", help="Only this variable or report (repeatable).")
+@click.option("--out", metavar="PREFIX", help="Where the pictures go; otherwise beside the run.")
+def plot_command(run: str, names: tuple[str, ...], out: str | None) -> None:
+    """Pictures of RUN, a file that `sample`, `evidence` or `train` wrote.
+
+    PREFIX.trace.png has the chains and their ranks, PREFIX.pair.png variables against each other, and
+    PREFIX.NAME.png the states of a discrete array.
+    """
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        fail("E0904", "plots need matplotlib, which is not installed", fix="`pip install 'energylang[plot]'`")
+    mpl.use("Agg")
+    from energylang.cli.pictures import draw
+    from energylang.run.data import FileData
+
+    path = Path(run)
+    if path.suffix == ".energy":
+        fail("E0831", f"`{run}` is a model, not a run", fix=f"sample it first: `energylang sample {run}`")
+    if not path.exists():
+        fail(
+            "E0831", f"there is no run `{run}`", fix="`energylang sample MODEL` writes one; its last line has the name"
+        )
+    prefix = Path(out) if out is not None else path.with_suffix("")
+    if prefix.suffix == ".png":
+        prefix = prefix.with_suffix("")
+    try:
+        for picture in draw(FileData(path), prefix, names):
+            click.echo(f"wrote {picture}")
+    except OSError as error:
+        fail("E0820", f"cannot write `{prefix}`", cause=error.strerror or "", fix="check that the folder is there")
