@@ -6,6 +6,7 @@ the next one: independent errors are each reported, and an error is reported onc
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,9 @@ _NESTING = frozenset(
 """Rules that, like `binary`, put a node of the tree around others of their kind."""
 
 _WITH_BLOCK = frozenset({"DISTRIBUTION", "ENERGY", "SCORE", "FLOW", "CONSTRAINT"})
+
+_ERRORS_LIMIT = 1000
+"""After this many errors the rest of a text is not looked at."""
 
 ERROR = object()
 """Stands for a statement or declaration that was left out."""
@@ -51,6 +55,7 @@ class Driver:
         self.tokens = [*tokens, Token(END, "", end, end)]
         self.errors: list[tuple[int, int]] = []
         self._reported = 0
+        self._troubles = sorted(found.troubles)
         self._recovered_at = -1
 
     def parse(self, start: str, place: int = 0) -> Any:
@@ -131,7 +136,7 @@ class Driver:
     def _recover(self, place: int, state_stack, values, starts, ends, depths) -> int:
         """Report the error at this token, leave the statement or declaration, and return where to go on; -1 to end."""
         states = parser_table().states
-        if place == self._recovered_at:
+        if place == self._recovered_at or len(self.errors) >= _ERRORS_LIMIT:
             return -1
         depth = next((n for n in range(len(state_stack), 0, -1) if self._holds(state_stack[n - 1])), 0)
         if not depth:
@@ -145,7 +150,8 @@ class Driver:
         sync = self._skip(place, in_block)
         region = (first, self.tokens[sync].start)
         # What follows a finding in the same statement is most likely its consequence.
-        if not any(first <= trouble <= self.tokens[place].start for trouble in self.found.troubles):
+        trouble = bisect_left(self._troubles, first)
+        if trouble == len(self._troubles) or self._troubles[trouble] > self.tokens[place].start:
             self._report(Situation(self.found.source, self.tokens, place, first_place, list(state_stack), in_block))
         self.errors.append(region)
         self._recovered_at = sync
@@ -239,6 +245,8 @@ class Driver:
     def report_superfluous(self, superfluous: list[Superfluous]) -> None:
         """Report closing brackets without partner, except where an error has already been reported."""
         for token, related in superfluous:
+            if self.found.findings > FINDINGS_LIMIT:
+                return
             if not any(start <= token.start <= end for start, end in self.errors):
                 self.found.mistake(
                     self.diagnostics,

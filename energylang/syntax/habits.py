@@ -8,6 +8,7 @@ from energylang.diagnostics import Edit, suggest
 from energylang.syntax.layout import DECLARATION_WORDS
 from energylang.syntax.situation import OPERATORS, Finding, Situation
 from energylang.syntax.table import parser_table
+from energylang.syntax.tokens import NEWLINE
 
 _FOREIGN_TYPES = {
     "real": "real",
@@ -82,6 +83,28 @@ def _declaration_inside(at: Situation) -> Finding | None:
         f"`{token.text}` stands in a block",
         cause="declarations stand outside of blocks; order does not matter",
         fix=f"move the `{token.text}` declaration before or after the block",
+    )
+
+
+_TASKS = ("SAMPLE", "EVIDENCE", "TRAIN", "TEST", "OPTIMIZE")
+
+
+def _detached_option(at: Situation) -> Finding | None:
+    """An option of a task on the next line, without the comma that would join it."""
+    if at.in_block or not at.at_start or at.found.kind != "NAME" or at.following.kind != "_EQUAL" or at.place < 2:
+        return None
+    start = at.place - 1
+    while start and at.tokens[start - 1].kind != NEWLINE:
+        start -= 1
+    if at.tokens[start].kind not in _TASKS:
+        return None
+    end = at.tokens[at.place - 2].end
+    return Finding(
+        "E0117",
+        f"a comma is missing before `{at.found.text}`",
+        cause="the options of a task are separated by commas, on one line or several",
+        fix="put a comma at the end of the line before",
+        edit=at.insert(end, ","),
     )
 
 
@@ -279,6 +302,7 @@ HABITS: tuple[Callable[[Situation], Finding | None], ...] = (
     _control_flow,
     _statement_outside,
     _declaration_inside,
+    _detached_option,
     _unnamed_value,
     _foreign_declaration,
     _bounds,

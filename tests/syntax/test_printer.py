@@ -19,7 +19,10 @@ from tests.syntax.trees import modules
 _TEXTS = {**EXAMPLES, **{name: resources.text("stdlib", f"{name}.energy") for name in resources.names("stdlib")}}
 
 
-@settings(derandomize=True, max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+
+
+@settings(derandomize=True, max_examples=150, deadline=None, suppress_health_check=_SLOW)
 @given(modules)
 def test_parsing_what_was_printed_gives_the_same_tree(module):
     text = format_module(module)
