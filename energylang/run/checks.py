@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,26 @@ def require_memory(needed: int) -> None:
                 )
             ]
         )
+
+
+@contextmanager
+def memory_as_diagnostic() -> Iterator[None]:
+    """Turn what JAX and NumPy raise when memory runs out into E0805."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise DiagnosticError(
+            [
+                Diagnostic(
+                    "E0805",
+                    "the memory of the device is exhausted",
+                    cause=(str(error).splitlines() or [""])[0],
+                    fix="give fewer chains, a smaller model, or a device with more memory",
+                )
+            ]
+        ) from error
 
 
 def require_space(folder: Path, needed: int) -> None:

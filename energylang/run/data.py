@@ -32,6 +32,10 @@ class Data(Protocol):
         """The whole array; raises KeyError where there is none."""
         ...
 
+    def view(self, group: str, name: str) -> Any:
+        """The array, or something with its shape and dtype that reads what it is sliced by."""
+        ...
+
 
 class MemoryData:
     """Groups as dictionaries of arrays."""
@@ -48,13 +52,16 @@ class MemoryData:
     def read(self, group: str, name: str) -> np.ndarray:
         return self._groups[group][name]
 
+    def view(self, group: str, name: str) -> np.ndarray:
+        return self.read(group, name)
+
 
 class FileData:
     """Groups of a netCDF-4 file; opened for each read, so that nothing keeps the file from being replaced."""
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
-        with self._open() as file:
+        with self.open() as file:
             self._names = {group: _variables(file[group]) for group in file if hasattr(file[group], "keys")}
             self.facts: dict[str, Any] = {key: _plain(value) for key, value in file[RUN].attrs.items()}
 
@@ -67,12 +74,18 @@ class FileData:
     def read(self, group: str, name: str) -> np.ndarray:
         if name not in self.names(group):
             raise KeyError(name)
-        with self._open() as file:
+        with self.open() as file:
             variable = file[f"{group}/{name}"]
             array = variable[...]
             return array.astype(bool) if variable.attrs.get("dtype") == "bool" else array
 
-    def _open(self) -> Any:
+    def view(self, group: str, name: str) -> Stored:
+        if name not in self.names(group):
+            raise KeyError(name)
+        return Stored(self, f"{group}/{name}")
+
+    def open(self) -> Any:
+        """The file itself, as h5py has it; raises E0831 where it is not one of a run."""
         import h5py
 
         try:
@@ -83,6 +96,19 @@ class FileData:
             file.close()
             raise _not_a_run(self.path, "it has no group `run`")
         return file
+
+
+class Stored:
+    """A variable of a file that is read slice by slice."""
+
+    def __init__(self, data: FileData, place: str) -> None:
+        self._data, self._place = data, place
+        with data.open() as file:
+            self.shape, self.dtype = file[place].shape, file[place].dtype
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        with self._data.open() as file:
+            return file[self._place][key]
 
 
 def _variables(group: Any) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from energylang.run.checks import memory_as_diagnostic
+
 Tree = Any
 LaneFunction = Callable[[Tree, Tree], Tree]
 """function(shared, lane) -> result, all trees of arrays in the shapes of one lane."""
@@ -99,7 +101,8 @@ class Lanes:
         The caller's thread waits in Python and so still hears signals while programs run.
         """
         futures = [self._pool.submit(work, index) for index in units or range(len(self.starts))]
-        return [future.result() for future in futures]
+        with memory_as_diagnostic():
+            return [future.result() for future in futures]
 
     def numbers(self, index: int) -> np.ndarray:
         """The numbers of the lanes of a unit, uint32[unit]."""
@@ -129,7 +132,7 @@ class Lanes:
 def compile_all(lowered: Sequence[jax.stages.Lowered]) -> list[jax.stages.Compiled]:
     """Compile programs side by side (tracing holds Python's lock, compiling does not)."""
     options = CPU_OPTIONS if platform() == "cpu" else {}
-    with ThreadPoolExecutor(len(lowered)) as pool:
+    with memory_as_diagnostic(), ThreadPoolExecutor(len(lowered)) as pool:
         return list(pool.map(lambda one: one.compile(compiler_options=options), lowered))
 
 

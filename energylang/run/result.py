@@ -56,10 +56,12 @@ class Run(Mapping[str, np.ndarray]):
     @cached_property
     def _summary(self) -> Summary:
         if self.weighted:
-            variables = ((name, self.data.read(WEIGHTED, name)) for name in self.data.names(WEIGHTED))
+            variables = ((name, self.data.view(WEIGHTED, name)) for name in self.data.names(WEIGHTED))
             return summarise_weighted(variables, self.stats("log_weight"))
         lp = [("lp", self.stats("lp"))] if "lp" in self.data.names(STATS) else []
-        return summarise(pair for pairs in (lp, ((name, self[name]) for name in self)) for pair in pairs)
+        return summarise(
+            pair for pairs in (lp, ((name, self.data.view(POSTERIOR, name)) for name in self)) for pair in pairs
+        )
 
     @cached_property
     def warnings(self) -> list[str]:

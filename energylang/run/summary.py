@@ -14,7 +14,9 @@ import numpy as np
 
 COLUMNS = ("Mean", "MCSE", "StdDev", "MAD", "5%", "50%", "95%", "ESS_bulk", "ESS_tail", "R_hat")
 WEIGHTED_COLUMNS = ("Mean", "MCSE", "StdDev", "MAD", "5%", "50%", "95%")
+PIECE_BYTES = 512 << 20
 BLOCK_BYTES = 128 << 20
+"""What is read at once, and what is worked on at once, in float64."""
 TILE = 64
 MAD_SCALE = 1.4826
 """Makes the median absolute deviation of a normal its standard deviation, as CmdStan does."""
@@ -56,24 +58,27 @@ def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def summarise(variables: Iterable[tuple[str, np.ndarray]]) -> Summary:
-    """Summarise arrays [chain, draw, …], a row for each scalar in row-major order."""
+def summarise(variables: Iterable[tuple[str, Any]]) -> Summary:
+    """Summarise arrays [chain, draw, …], a row for each scalar in row-major order.
+
+    An array may be anything with a shape and a dtype that reads what it is sliced by: it is never read as a whole.
+    """
     return _collect(((name, draws, _columns(draws)) for name, draws in variables), COLUMNS)
 
 
-def summarise_weighted(variables: Iterable[tuple[str, np.ndarray]], log_weight: np.ndarray) -> Summary:
+def summarise_weighted(variables: Iterable[tuple[str, Any]], log_weight: np.ndarray) -> Summary:
     """Summarise arrays [1, draw, …] under weights [1, draw]: self-normalised estimates and their delta-method errors."""
     weight = np.exp(np.asarray(log_weight, np.float64).ravel() - np.max(log_weight))
     weight /= weight.sum()
 
-    def columns(draws: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+    def columns(draws: Any) -> Iterator[dict[str, np.ndarray]]:
         for block in _scalars(draws):
             yield _of_weighted(block.reshape(block.shape[0], -1).astype(np.float64), weight)
 
     return _collect(((name, draws, columns(draws)) for name, draws in variables), WEIGHTED_COLUMNS)
 
 
-def _collect(variables: Iterable[tuple[str, np.ndarray, Iterator[dict[str, np.ndarray]]]], columns: Any) -> Summary:
+def _collect(variables: Iterable[tuple[str, Any, Iterator[dict[str, np.ndarray]]]], columns: Any) -> Summary:
     names: list[str] = []
     found: dict[str, list[np.ndarray]] = {column: [] for column in columns}
     for name, draws, pieces in variables:
@@ -93,8 +98,18 @@ def scalar_names(name: str, shape: tuple[int, ...]) -> list[str]:
     return [f"{name}[{','.join(map(str, index))}]" for index in np.ndindex(*shape)]
 
 
-def _scalars(draws: np.ndarray) -> Iterator[np.ndarray]:
+def _scalars(draws: Any) -> Iterator[np.ndarray]:
     """Blocks [scalar, chain, draw] of an array [chain, draw, …], each of bounded size."""
+    if isinstance(draws, np.ndarray) or len(draws.shape) == 2:
+        yield from _transposed(draws[:, :])
+        return
+    # A compressed chunk holds every scalar of some draws, so slices along the event cost a pass over the file each.
+    size = max(1, PIECE_BYTES // max(1, int(np.prod(draws.shape[:2] + draws.shape[3:])) * draws.dtype.itemsize))
+    for at in range(0, draws.shape[2], size):
+        yield from _transposed(draws[:, :, at : at + size])
+
+
+def _transposed(draws: np.ndarray) -> Iterator[np.ndarray]:
     chains, count = draws.shape[:2]
     flat = draws.reshape(chains, count, -1)
     size = max(1, BLOCK_BYTES // (chains * count * 8 * 4))
@@ -106,7 +121,7 @@ def _scalars(draws: np.ndarray) -> Iterator[np.ndarray]:
         yield block
 
 
-def _columns(draws: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+def _columns(draws: Any) -> Iterator[dict[str, np.ndarray]]:
     for block in _scalars(draws):
         flat = block.reshape(block.shape[0], -1)
         low, high = flat.min(axis=1, keepdims=True), flat.max(axis=1, keepdims=True)

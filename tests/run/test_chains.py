@@ -16,6 +16,7 @@ import pytest
 
 from energylang.diagnostics import DiagnosticError
 from energylang.model import Point
+from energylang.run.checks import memory_as_diagnostic
 from energylang.run.lanes import Lanes, width_of
 from energylang.run.pace import Pace, buffer_steps
 from tests.run import toys
@@ -198,6 +199,15 @@ def test_kernels_of_an_ensemble_are_refused() -> None:
 
 def test_draws_that_exceed_memory_are_refused() -> None:
     assert "GiB of memory" in failure("E0805", target=toys.gaussian(1000, 0), draws=10**9)
+
+
+def test_a_device_that_runs_out_of_memory_is_said_so() -> None:
+    for raised in (MemoryError("3 GiB"), RuntimeError("RESOURCE_EXHAUSTED: out of memory allocating 3 bytes")):
+        with pytest.raises(DiagnosticError) as caught, memory_as_diagnostic():
+            raise raised
+        assert caught.value.diagnostics[0].code == "E0805"
+    with pytest.raises(RuntimeError, match="other"), memory_as_diagnostic():
+        raise RuntimeError("other")
 
 
 def test_doubts_are_said_in_sentences() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from energylang.diagnostics import DiagnosticError
-from energylang.run import checks, netcdf, parts
+from energylang.run import checks, netcdf, parts, summary
 from energylang.run.netcdf import Writer
 from energylang.run.result import Run
 from tests.run import toys
@@ -105,6 +105,13 @@ def test_a_run_can_be_opened_again(written: Run, tmp_path: Path) -> None:
         assert caught.value.diagnostics[0].code == "E0831"
     with pytest.raises(DiagnosticError):
         Run.open(tmp_path / "none.nc")
+
+
+def test_a_summary_reads_a_file_in_pieces(written: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = str(run().summary())
+    monkeypatch.setattr(summary, "PIECE_BYTES", 1)
+    assert written.path is not None
+    assert str(Run.open(written.path).summary()) == whole
 
 
 def test_integers_are_compressed_in_whole_chunks(tmp_path: Path) -> None:

@@ -114,6 +114,22 @@ def test_a_crash_in_any_file_operation_loses_at_most_a_chunk(
     assert digest(run(out=out, resume=True)) == whole
 
 
+def test_the_number_of_devices_may_change_on_the_way(tmp_path: Path) -> None:
+    """Two groups of two lanes on one device, then a group on each of two devices."""
+    out = tmp_path / "r.nc"
+    expected = digest(run(lanes={"cpu": 2}))
+    stopped(out, lanes={"cpu": 2})
+    environment = {
+        **os.environ,
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+    }
+    command = [sys.executable, "-m", "tests.run.drive", "--out", str(out), "--resume"]
+    options = ["--many", '[{"lanes": {"cpu": 2}}]']
+    done = subprocess.run([*command, *options], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.strip() == expected
+
+
 def kill_and_resume(out: Path, kills: int, seed: int) -> tuple[str, str, int]:
     """Start a process, kill it at a random moment, resume and kill again…; its digest, that of a whole run, kills."""
     generator = np.random.default_rng(seed)
