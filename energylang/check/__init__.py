@@ -184,10 +184,8 @@ def _params(context: Context) -> None:
 def _start(context: Context, node: ast.Expression) -> tuple[str, float, float] | None:
     """`from normal(mean, scale)` or `from uniform(low, high)`."""
     if isinstance(node, ast.Call) and node.function.text in ("normal", "uniform") and len(node.arguments) == 2:
-        values = [evaluate(context, a.value) for a in node.arguments]
-        if values[0] is None or values[1] is None:
-            return None
-        return node.function.text, float(values[0]), float(values[1])
+        first, second = (evaluate(context, a.value) for a in node.arguments)
+        return None if first is None or second is None else (node.function.text, float(first), float(second))
     context.error(
         "E0502",
         "a param starts from `normal(mean, scale)` or `uniform(low, high)`",

@@ -189,7 +189,8 @@ def _check_space(symbol: Symbol, array: np.ndarray, bound: Bound, diagnostics: D
         )  # fmt: skip
 
 
-def _outside(space: Space, array: np.ndarray, dims: Mapping[str, int]) -> tuple[np.ndarray | None, str]:
+def _outside(space: Space, array: np.ndarray, dims: Mapping[str, int]) -> tuple[Any, str]:
+    """(bool array of the entries, or events, that lie outside; what they should be), (None, "") where all is allowed."""
     kind = space.kind
     if kind in ("positive", "unit", "interval", "positive_ordered"):
         low = space.low if kind == "interval" else 0.0

@@ -65,7 +65,7 @@ class EnergyProgram:
                 )
         return found
 
-    def environment(self, arrays: Mapping[str, Any], params: Mapping[str, Array]) -> dict[Symbol, Any]:
+    def environment(self, arrays: Mapping[str, Any], params: Mapping[str, Any]) -> dict[Symbol, Any]:
         """Values of data, lets, conditions and params by symbol."""
         found: dict[Symbol, Any] = {}
         for name, symbol in self.inputs.items():
@@ -107,7 +107,7 @@ def lower(energy: Energy, bound: Bound) -> EnergyProgram:
     if problems:
         raise DiagnosticError(problems)
     real_slots, code_slots, cardinalities = _layout(energy, dims)
-    environment = {
+    environment: dict[Symbol, Any] = {
         s: bound.values[n]
         for n, s in symbols(*energy.roots).items()
         if isinstance(s, Data | Let | Condition) and n in bound.values
