@@ -137,7 +137,8 @@ def _too_large(base: Const | None, exponent: Const | None) -> bool:
 def const(context: Context, name: str) -> Const | None:
     """The value of a `const`, an override first; cycles are reported once."""
     if name in context.overrides:
-        return context.overrides[name]
+        # Kept with the others: a run's provenance is made of them.
+        context.consts[name] = context.overrides[name]
     if name in context.consts:
         return context.consts[name]
     if name in context.broken:
