@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from energylang.check.context import POISON, Context, Found, Poison, Scope, did_you_mean
-from energylang.check.distributions import Call, base_symbol, tilde_call
+from energylang.check.distributions import Call, tilde_call
 from energylang.check.expressions import apply, expression
 from energylang.check.spaces import require_solvable, space_of
+from energylang.check.supports import base_symbol
 from energylang.diagnostics import Label
 from energylang.ir.nodes import (
     Condition,
