@@ -211,7 +211,7 @@ class _Chains:
             carries, step, seconds = restored
         if isinstance(store, Parts):
             checks.require_space(store.folder, self._row_bytes * self.chains * (total - step))
-        pace = Pace(min(steps, max(1, PART_BYTES // (self._row_bytes * self.chains))), chunk)
+        pace = Pace(max(1, PART_BYTES // (self._row_bytes * self.chains)), chunk)
         stage: Stage | None = None
         while step < total:
             if signals.asked:
@@ -221,14 +221,18 @@ class _Chains:
                 self.progress.phase("warm-up" if stage == "warmup" else "sampling")
                 self.progress.advance(step, end, {})
             count = min(pace.next(), end - step)
-            given = self._shared(shared, step, count, steps)
+            # A chunk of a quick model fills the buffer several times.
+            calls = [(at, min(steps, step + count - at)) for at in range(step, step + count, steps)]
+            given = [(self._shared(shared, at, length, steps), length) for at, length in calls]
             began = time.perf_counter()
 
-            def work(unit: int, given: Any = given, count: int = count) -> tuple[Rows, Any]:
-                carries[unit], rows = program(given, carries[unit])
-                return {name: np.array(np.asarray(leaf)[:, :count]) for name, leaf in rows.items()}, (
-                    to_host(carries[unit]) if isinstance(store, Parts) else None
-                )
+            def work(unit: int, given: Any = given) -> tuple[Rows, Any]:
+                pieces: list[Rows] = []
+                for arguments, length in given:
+                    carries[unit], rows = program(arguments, carries[unit])
+                    pieces.append({name: np.array(np.asarray(leaf)[:, :length]) for name, leaf in rows.items()})
+                rows = {name: np.concatenate([piece[name] for piece in pieces], axis=1) for name in pieces[0]}
+                return rows, to_host(carries[unit]) if isinstance(store, Parts) else None
 
             results = lanes.run(work)
             spent = time.perf_counter() - began

@@ -15,7 +15,7 @@ BUFFER_STEPS = 1024
 def buffer_steps(lane_bytes: int, width: int) -> int:
     """Steps that the buffer of one group holds: a power of two, fixed by the model and the width alone.
 
-    The number of steps in a chunk is an argument of the program, up to this, so that no chunk size, last chunk or
+    The number of steps of a call is an argument of the program, up to this, so that no chunk size, last chunk or
     resumed chunk is another program.
     """
     fits = max(1, BUFFER_BYTES // max(1, lane_bytes * width))

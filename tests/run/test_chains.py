@@ -55,6 +55,11 @@ def test_the_number_of_devices_changes_no_bit(width: int) -> None:
     assert len(digests) == 1
 
 
+def test_a_chunk_may_fill_the_buffer_several_times() -> None:
+    """1024 steps fit the buffer of so small a model."""
+    assert digest(run(draws=3000, chunk=3000)) == digest(run(draws=3000, chunk=500))
+
+
 def test_chains_do_not_depend_on_how_many_there_are() -> None:
     few, many = run(chains=2), run(chains=3)
     np.testing.assert_array_equal(few["x"], many["x"][:2])
