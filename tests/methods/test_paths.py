@@ -77,6 +77,7 @@ class StuckBase(Importance):
         return super().start(target, theta, jax.random.key(0))
 
 
+@cache
 def exact(space: str) -> tuple[np.ndarray, float]:
     """The probabilities of all configurations and log Z, in float64 from the energies of every one."""
     log_density = np.asarray(log_densities(discrete(space)), np.float64)
@@ -167,13 +168,15 @@ def test_importance_stuck_at_a_point_is_rejected() -> None:
     assert worst(StuckBase(), "spin") > 1
 
 
+@jax.jit
+def evaluate(law: HandTarget, grid: Any) -> Any:
+    return jax.lax.map(lambda real: law.log_density(Point(real, ())), grid, batch_size=8192)
+
+
 def grid_of(law: HandTarget, dims: int) -> tuple[np.ndarray, np.ndarray, float]:
     """A grid over [-20, 20]^d, float[G, d], the log density there, and log Z by the trapezoid rule, in float64."""
     points = np.arange(-20.0, 20.01, 0.25 if dims > 1 else 0.05)
     mesh = np.stack(np.meshgrid(*[points] * dims, indexing="ij"), axis=-1).reshape(-1, dims)
-    evaluate = jax.jit(
-        lambda law, grid: jax.lax.map(lambda real: law.log_density(Point(real, ())), grid, batch_size=8192)
-    )
     log_density = np.asarray(evaluate(law, jnp.asarray(mesh, jnp.float32)), np.float64)
     log_z = np.logaddexp.reduce(log_density) + dims * np.log(points[1] - points[0])
     return mesh, log_density, float(log_z)
