@@ -45,7 +45,7 @@ def explain_command(
     model = bind_model(checked, data)
     name, task = model.choose("sample", of)
     given = task is not None and bool(task.bindings)
-    energy = model[name].plan("sample").energy if given or not model.node(name).conditions else model[name]
+    energy = model.plan("sample", name).energy if given or not model.node(name).conditions else model[name]
     found = _look(model, energy)
     if as_json:
         print_json({"exit_code": 0, **found, **({"program": _program(energy)} if program else {})})

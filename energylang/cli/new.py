@@ -48,7 +48,7 @@ def new_command(name: str) -> None:
     """Write NAME.energy, a commented model that runs; an existing file is never overwritten."""
     path = Path(name if name.endswith(".energy") else f"{name}.energy")
     energy = re.sub(r"\W", "_", path.stem, flags=re.ASCII)
-    if not path.stem.strip("._- "):
+    if not path.stem.strip("._- ") or path.name == ".energy":
         fail_usage(f"`{name}` is not the name of a model", "for example `energylang new first`")
     if not energy[0].isalpha() or energy in _reserved():
         energy = f"model_{energy}".rstrip("_")
@@ -63,7 +63,8 @@ def new_command(name: str) -> None:
 
 
 def _reserved() -> set[str]:
-    """Words that cannot name an energy: those of the grammar."""
+    """Words that should not name an energy: those of the grammar, and the distributions that the model uses."""
     from energylang.resources import text
 
-    return set(re.findall(r"/([a-z]+)\\b/", text("grammar", "energy.lark")))
+    words = re.findall(r"/([a-z]+)\\b/", text("grammar", "energy.lark"))
+    return {*words, *re.findall(r"^distribution (\w+)", text("stdlib", "distributions.energy"), re.MULTILINE)}

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from energylang.run.train import Training
 
 ESTIMATES = ("log_z", "log_z_error", "elbo", "weight_ess", "pareto_k")
+EXACT = 1e-6
 SHOWN = 12
 """Entries of a learned array that are printed."""
 
@@ -74,12 +75,20 @@ def _times(programs: int, seconds: Mapping[str, float], drawing: float) -> str:
 def _estimates(run: Run) -> list[tuple[str, str]]:
     if run.log_z is None:
         return []
-    rows = [("log Z", f"{run.log_z:.5g} ± {run.log_z_error or 0:.2g}")]
+    rows = [("log Z", _log_z(run.log_z, run.log_z_error or 0.0))]
     if run.elbo is not None and math.isfinite(run.elbo):
         rows.append(("ELBO", f"{run.elbo:.5g}"))
     if run.weight_ess is not None:
         rows.append(("weights", f"worth {run.weight_ess:,.0f} equal draws" + _pareto(run)))
     return rows
+
+
+def _log_z(value: float, error: float) -> str:
+    """With the digits that the error leaves; a sum over all configurations has none but rounding."""
+    if error < EXACT:
+        return f"{value:.6g}, a sum over all configurations"
+    digits = max(0, 1 - math.floor(math.log10(error))) if math.isfinite(error) else 3
+    return f"{value:.{digits}f} ± {error:.2g}"
 
 
 def _pareto(run: Run) -> str:

@@ -124,7 +124,8 @@ def _run(command: Command, options: dict[str, Any]) -> int:
     console.phase("lowering")
     model = bind_model(checked, command.data, int(options.get("seed", 0)))
     name, _ = model.choose(command.verb, command.of)
-    plan = model[name].plan(command.verb, command.method, _bindings(command, model.node(name), checked), options)
+    bindings = _bindings(command, model.node(name), checked)
+    plan = model.plan(command.verb, name, command.method, bindings, options)
     if not command.as_json:
         console.end()
         _show_findings(checked.diagnostics.found)
