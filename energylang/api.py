@@ -6,7 +6,6 @@ task or a call needs it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,20 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
-import numpy as np
 from jax import Array
 
-from energylang.catalog import RUN_OPTIONS, MethodCall, Value, Verb, build, methods
-from energylang.check import check, new_context
-from energylang.check.tasks import method_call, option_problem
+from energylang.catalog import MethodCall, Verb, build, methods
+from energylang.check import check
 from energylang.datafiles import read_beside
 from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics, suggest
 from energylang.ir.nodes import Energy as EnergyNode
-from energylang.ir.nodes import Program, Task, symbols
-from energylang.lower.data import Bound, bind, bind_conditions
+from energylang.ir.nodes import Program, Task
+from energylang.lower.data import Bound, bind
 from energylang.lower.energy import CompiledEnergy, compile_energy
-from energylang.lower.evaluate import evaluate
-from energylang.lower.operations import NUMPY
 from energylang.lower.target import EnergyTarget
 from energylang.lower.verify import verify_structure
 from energylang.model import Scalar
@@ -35,6 +30,7 @@ from energylang.source import Source
 from energylang.syntax import ast
 from energylang.syntax.parser import parse
 from energylang.syntax.read import read_source
+from energylang.tasks import Plan, resolve_bindings, resolve_method, resolve_options, with_conditions
 
 if TYPE_CHECKING:
     from energylang.run.progress import Progress
@@ -129,8 +125,8 @@ class Model:
         )
         return f"Model({self.program.source.name}: {shown})"
 
-    def _compiled(self, node: EnergyNode, bound: Bound) -> Energy:
-        compiled = compile_energy(node, bound, seed=self.seed)
+    def _compiled(self, node: EnergyNode, bound: Bound, params: Mapping[str, Any] | None = None) -> Energy:
+        compiled = compile_energy(node, bound, params, seed=self.seed)
         verify_structure(compiled.program, bound, compiled.values)
         return Energy(compiled, self)
 
@@ -142,6 +138,41 @@ class Model:
         near = suggest(name, energies)
         fix = f"did you mean `{near}`?" if near else f"the energies are {', '.join(energies) or 'none'}"
         raise DiagnosticError([Diagnostic("E0600", f"there is no energy `{name}`", fix=fix)])
+
+    def plan(
+        self, verb: Verb, of: str | None = None, method: str | MethodCall | None = None,
+        on: Mapping[str, Any] | None = None, options: Mapping[str, Any] | None = None, energy: Energy | None = None,
+    ) -> Plan:  # fmt: skip
+        """A task resolved. `on` binds conditions (their dims too, so this works where `model[of]` has no sizes yet).
+
+        energy: the energy with other params than the model's.
+        """
+        name, task = self.choose(verb, of)
+        node = self.node(name)
+        call = resolve_method(self.module, node, verb, method, task)
+        given = resolve_options(verb, options or {}, task)
+        bindings = resolve_bindings(node, verb, on or {}, task, self.bound)
+        if node.conditions and verb not in ("train", "test"):
+            wider = with_conditions(node, bindings, self.bound)
+            energy = self._compiled(node, wider, energy.compiled.params if energy is not None else None)
+        elif energy is None:
+            energy = self[name]
+        reason = "asked for"
+        if methods()[call.name].protocol == "choice":
+            call, reason = build(call).choose(energy.compiled.program.facts, verb)
+        return Plan(verb, energy, call, reason, given, bindings)
+
+    def sample(self, of: str | None = None, **arguments: Any) -> Run:
+        """Draw from an energy, the only one or that of the file's task by default; arguments as `Energy.sample`."""
+        return _run(self, "sample", of, arguments)
+
+    def evidence(self, of: str | None = None, **arguments: Any) -> Run:
+        """Estimate log Z of an energy; arguments as `Energy.evidence`."""
+        return _run(self, "evidence", of, arguments)
+
+    def train(self, of: str | None = None, **arguments: Any) -> Training:
+        """Learn the params of an energy; arguments as `Energy.train`."""
+        return self[self.choose("train", of)[0]].train(**arguments)
 
     def choose(self, verb: Verb, of: str | None = None) -> tuple[str, Task | None]:
         """The energy that a task is about, and the file's task for it: `of`, else the first task, else the only energy."""
@@ -204,21 +235,17 @@ class Energy:
 
     # --- tasks --------------------------------------------------------------------------------------------------
 
-    def sample(
-        self, *, method: str | MethodCall | None = None, on: Mapping[str, Any] | None = None, out: str | Path | None = None,
-        resume: bool = False, progress: Progress | None = None, threads: int = 0, chunk: int | None = None, **options: Any,
-    ) -> Run:  # fmt: skip
-        """Draw from the energy. Options: draws, warmup, chains, seed; what is not given comes from the file's task."""
-        plan = self.plan("sample", method, on, options)
-        return plan.run(Path(out) if out else None, resume, progress, threads, chunk)
+    def sample(self, **arguments: Any) -> Run:
+        """Draw from the energy; what is not given comes from the file's task.
 
-    def evidence(
-        self, *, method: str | MethodCall | None = None, on: Mapping[str, Any] | None = None, out: str | Path | None = None,
-        resume: bool = False, progress: Progress | None = None, threads: int = 0, **options: Any,
-    ) -> Run:  # fmt: skip
-        """Estimate log Z, with its error. Options: draws, seed."""
-        plan = self.plan("evidence", method, on, options)
-        return plan.run(Path(out) if out else None, resume, progress, threads, None)
+        method, on (values of conditions), draws, warmup, chains, seed; out (a file; without it draws stay in memory),
+        resume, progress, threads, chunk.
+        """
+        return _run(self.model, "sample", self.name, arguments, self)
+
+    def evidence(self, **arguments: Any) -> Run:
+        """Estimate log Z, with its error: method, on, draws, seed; out, resume, progress, threads."""
+        return _run(self.model, "evidence", self.name, arguments, self)
 
     def train(
         self, *, method: str | MethodCall | None = None, on: Mapping[str, Any] | None = None, out: str | Path | None = None,
@@ -233,168 +260,17 @@ class Energy:
         options: Mapping[str, Any] | None = None,
     ) -> Plan:  # fmt: skip
         """Everything about a task resolved, nothing compiled yet: the method and why, options, bindings."""
-        _, task = self.model.choose(verb, self.name)
-        call = self._method(verb, method, task)
-        given = self._options(verb, options or {}, task)
-        energy, bindings = self._bound(verb, on or {}, task)
-        reason = "asked for"
-        spec = methods()[call.name]
-        if spec.protocol == "choice":
-            call, reason = build(call).choose(energy.compiled.program.facts, verb)
-        return Plan(verb, energy, call, reason, given, bindings)
-
-    def _method(self, verb: Verb, method: str | MethodCall | None, task: Task | None) -> MethodCall:
-        if isinstance(method, MethodCall):
-            method = str(method)
-        if method is None:
-            return task.method if task is not None and task.method is not None else MethodCall("auto")
-        diagnostics = Diagnostics()
-        source = Source("--method", f"{verb} {self.name} with {method}")
-        module = parse(source, diagnostics)
-        diagnostics.raise_if_failed()
-        context = new_context(self.model.module, diagnostics)
-        written = [d.method for d in module.declarations if isinstance(d, ast.Task) and d.method is not None]
-        call = method_call(context, written[0], verb, self.node.traits) if written else None
-        diagnostics.raise_if_failed()
-        if call is None:
-            raise DiagnosticError([Diagnostic("E0601", f"`{method}` is not a method", fix="for example `nuts()`")])
-        return call
-
-    def _options(self, verb: Verb, options: Mapping[str, Any], task: Task | None) -> dict[str, Value | None]:
-        table = {o.name: o for o in RUN_OPTIONS[verb]}
-        values: dict[str, Value | None] = {name: option.default for name, option in table.items()}
-        if task is not None:
-            values.update(task.options)
-        problems = []
-        for name, value in options.items():
-            if value is None:
-                continue
-            if name not in table:
-                near = suggest(name, table)
-                fix = f"did you mean `{near}`?" if near else f"its options are {', '.join(table)}"
-                problems.append(Diagnostic("E0602", f"`{verb}` has no option `{name}`", fix=fix))
-                continue
-            value = value.item() if isinstance(value, np.generic) else value
-            problem = option_problem(table[name], value)
-            if problem:
-                problems.append(Diagnostic("E0603", f"`{name}` {problem}, not {value}", fix=table[name].doc))
-            values[name] = value
-        if problems:
-            raise DiagnosticError(problems)
-        return values
-
-    def _bound(self, verb: Verb, on: Mapping[str, Any], task: Task | None) -> tuple[Energy, dict[str, Any]]:
-        """Conditions in place; for training the rows of variables and conditions beside."""
-        given: dict[str, Any] = {}
-        if task is not None:
-            for name, value in task.bindings:
-                environment = {s: self.model.bound.values[n] for n, s in symbols(value).items()}
-                given[name] = evaluate([value], environment, self.model.bound.dims, NUMPY)[0]
-        given.update(on)
-        conditions = {c.name: c for c in self.node.conditions}
-        places = (
-            [*conditions, *(v.name for v in self.node.variables)] if verb in ("train", "test") else list(conditions)
-        )
-        unknown = [n for n in given if n not in places]
-        missing = [n for n in places if n not in given]
-        problems = [
-            Diagnostic(
-                "E0607",
-                f"`{n}` cannot be bound in `{verb}`",
-                fix=f"bind {', '.join(places)}" if places else "bind nothing",
-            )
-            for n in unknown
-        ] + [
-            Diagnostic("E0608", f"`{n}` of `{self.name}` has no value", fix=f"give it: `on ({n} = …)`") for n in missing
-        ]
-        if problems:
-            raise DiagnosticError(problems)
-        if verb in ("train", "test"):
-            return self, given
-        if not conditions:
-            return self, {}
-        diagnostics = Diagnostics()
-        found = bind_conditions(tuple(conditions.values()), given, self.model.bound, diagnostics)
-        diagnostics.raise_if_failed()
-        assert found is not None
-        wider = Bound({**self.model.bound.values, **found.values}, found.dims, found.origins)
-        return self.model._compiled(self.node, wider), given
+        return self.model.plan(verb, self.name, method, on, options, self)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A task ready to run."""
+_RUN = ("out", "resume", "progress", "threads", "chunk")
 
-    verb: Verb
-    energy: Energy
-    method: MethodCall
-    reason: str
-    options: dict[str, Any]
-    bindings: dict[str, Any]
 
-    def run(
-        self,
-        out: Path | None = None,
-        resume: bool = False,
-        progress: Progress | None = None,
-        threads: int = 0,
-        chunk: int | None = None,
-    ) -> Run:
-        """Do it, by the driver of the method's protocol."""
-        spec = methods()[self.method.name]
-        built = build(self.method)
-        common: dict[str, Any] = {
-            "lanes": spec.lanes, "provenance": self.provenance(), "out": out, "resume": resume, "progress": progress,
-            "threads": threads, "chunk": chunk,
-        }  # fmt: skip
-        target = self.energy.compiled.target()
-        if spec.protocol == "kernel":
-            from energylang.run.chains import run_chains
-
-            return run_chains(target, built, **common, **self.options)
-        from energylang.run.paths import run_path
-
-        options = {k: v for k, v in self.options.items() if k != "warmup"}
-        return run_path(target, built, **common, **options)
-
-    def train(self, out: Path | None = None, resume: bool = False, progress: Progress | None = None) -> Training:
-        """Do a training task."""
-        from energylang.run.train import run_training
-
-        rows = {name: jax.numpy.asarray(value) for name, value in self.bindings.items()}
-        lengths = {name: value.shape[0] if value.ndim else None for name, value in rows.items()}
-        if len(set(lengths.values())) != 1 or None in lengths.values():
-            shown = ", ".join(f"`{n}` {list(rows[n].shape)}" for n in rows)
-            raise DiagnosticError(
-                [Diagnostic("E0703", f"training data need one leading dim of rows in common: {shown}")]
-            )
-        return run_training(
-            build(self.method), self.energy.compiled, rows, provenance=self.provenance(), out=out, resume=resume, progress=progress,
-            **self.options,
-        )  # fmt: skip
-
-    def provenance(self) -> Any:
-        """Everything that decides the numbers, for `/run` and for `--resume`."""
-        from energylang.run.provenance import Provenance
-
-        program = self.energy.model.program
-        bound = self.energy.model.bound
-        inputs = self.energy.compiled.program.inputs
-        observed = {d.name: bound.values[d.name] for d in program.data if d.name in inputs}
-        digest = hashlib.sha256()
-        arrays = {**bound.values, **{f"on {k}": np.asarray(v) for k, v in self.bindings.items()}}
-        arrays |= {f"param {k}": np.asarray(v) for k, v in self.energy.compiled.free.items()}
-        for name in sorted(arrays):
-            array = np.ascontiguousarray(arrays[name])
-            digest.update(f"{name} {array.dtype} {array.shape}".encode())
-            digest.update(array.tobytes())
-        return Provenance(
-            energy=self.energy.name,
-            method=str(self.method),
-            sources={program.source.name: program.source.text},
-            data_hash=digest.hexdigest(),
-            options={"consts": program.consts},
-            observed_data=observed,
-            task=self.verb,
-            reason=self.reason,
-        )
+def _run(model: Model, verb: Verb, of: str | None, arguments: dict[str, Any], energy: Energy | None = None) -> Run:
+    """Sort the arguments of a task: those of the plan, those of its run, and the rest, which are options."""
+    options = {k: v for k, v in arguments.items() if k not in (*_RUN, "method", "on")}
+    plan = model.plan(verb, of, arguments.get("method"), arguments.get("on"), options, energy)
+    run = {k: v for k, v in arguments.items() if k in _RUN}
+    if run.get("out") is not None:
+        run["out"] = Path(run["out"])
+    return plan.run(**run)

@@ -204,7 +204,7 @@ def _lets(context: Context) -> None:
             for name in declaration.names:
                 context.top.entries[name.text] = POISON
             continue
-        name = declaration.names[0]
+        name = next(iter(declaration.names))
 
         def compute(declaration: ast.Let = declaration, name: ast.Identifier = name) -> Found:
             return _let(context, declaration, name)
@@ -226,7 +226,7 @@ def _let(context: Context, declaration: ast.Let, name: ast.Identifier) -> Found:
         context.expanding.pop()
     if isinstance(value, Poison):
         return POISON
-    outside = [n for n, s in symbols(value).items() if isinstance(s, Param | Variable)]
+    outside = [s.name for s in symbols(value) if isinstance(s, Param | Variable)]
     if outside:
         return context.error(
             "E0503", f"`{name.text}` uses `{outside[0]}`, and a top-level `let` is computed from data alone", declaration.value.span,

@@ -65,7 +65,7 @@ def energy(context: Context, declaration: ast.Energy) -> Energy | None:
     used = symbols(*(t.value for t in draft.terms))
     for variable in variables:
         unbounded = variable.space.kind not in ("unit", "interval", "simplex") and not variable.space.discrete
-        if variable.name not in used and unbounded:
+        if variable not in used and unbounded:
             context.diagnostics.add(
                 "L0102", f"no term mentions `{variable.name}`, so it is flat on {variable.space.kind}", variable.span,
                 fix=f"give it a density: `{variable.name} ~ …`",
@@ -311,9 +311,7 @@ def _normalisation(declaration: ast.Energy, variables: tuple[Variable, ...], dra
         if not call.exact_support:
             return Normalisation.UNKNOWN, f"`{call.name}` is cut by the space of `{symbol.name}`"
         seen[symbol.name] = call
-        depends[symbol.name] = {
-            n for v in call.conditions.values() for n, s in symbols(v).items() if isinstance(s, Variable)
-        }
+        depends[symbol.name] = {s.name for v in call.conditions.values() for s in symbols(v) if isinstance(s, Variable)}
     missing = [v.name for v in variables if v.name not in seen]
     if missing:
         return Normalisation.UNKNOWN, f"`{', '.join(missing)}` has no density of its own"

@@ -322,7 +322,7 @@ def _from_data(value: Expr) -> bool:
     """Indices made of data alone are checked when the data are known."""
     from energylang.ir.nodes import Condition, Data, Let, symbols
 
-    return all(isinstance(s, Data | Let | Condition) for s in symbols(value).values())
+    return all(isinstance(s, Data | Let | Condition) for s in symbols(value))
 
 
 def shaped(value: Expr) -> str:

@@ -88,9 +88,7 @@ def _interval_text(context: Context, call: Call, wanted: ast.TypeExpression) -> 
 
 def _truncated(context: Context, call: Call, symbol: Variable, space: Space) -> bool:
     """The space cuts the support: a constant is missing, harmless only where the arguments are constant."""
-    varying = sorted(
-        {n for v in call.conditions.values() for n, s in symbols(v).items() if not isinstance(s, Data | Let)}
-    )
+    varying = sorted({s.name for v in call.conditions.values() for s in symbols(v) if not isinstance(s, Data | Let)})
     exchangeable = space.kind in ("ordered", "positive_ordered") and all(
         not b for b in call.batches.values() if b != call.batch
     )

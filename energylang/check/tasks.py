@@ -52,7 +52,7 @@ def _bindings(context: Context, node: ast.Task, energy: Energy) -> tuple[tuple[s
                 fix=did_you_mean(argument.name.text, places) if argument.name else "write `on (name = value)`",
             )  # fmt: skip
             good = False
-        elif isinstance(value, Poison) or any(isinstance(s, VariableNode) for s in symbols(value).values()):
+        elif isinstance(value, Poison) or any(isinstance(s, VariableNode) for s in symbols(value)):
             good = False
         else:
             bound[argument.name.text] = value

@@ -177,5 +177,8 @@ def _train(plan: Plan, command: Command, console: Console) -> Outcome:
     training = plan.train(command.path, command.resume, console)
     console.end()
     code = POOR if command.strict and training.warnings else 0
-    values = {name: plan.energy.with_params(training.params).params[name] for name in training.params}
+    import jax
+
+    # One program for all params; op by op there would be one for each operation and shape.
+    values = jax.jit(lambda free: plan.energy.with_params(free).params)(training.params)
     return Outcome(code, training_data(training, values), training_text(training, values, console.seconds))

@@ -25,6 +25,11 @@ class Symbol:
     space: Space
     span: Span
 
+    @property
+    def key(self) -> str:
+        """Its name among the arrays of a run: conditions and data may have one name, and are two things."""
+        return self.name
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Variable(Symbol):
@@ -34,6 +39,10 @@ class Variable(Symbol):
 @dataclass(frozen=True, eq=False, slots=True)
 class Condition(Symbol):
     """What stands after the bar."""
+
+    @property
+    def key(self) -> str:
+        return f"| {self.name}"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -46,9 +55,10 @@ class Data(Symbol):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Param(Symbol):
-    """A learned array. `value`: its start; `start`: ("normal", mean, scale) or ("uniform", low, high), drawn from."""
+    """A learned array. `value`: its start, in its space; `start`: ("normal", mean, scale) or ("uniform", low, high),
+    drawn from on the unconstrained scale. Without either it starts at zero on that scale."""
 
-    value: Any = 0.0
+    value: Any = None
     start: tuple[str, float, float] | None = None
 
 
@@ -143,17 +153,17 @@ def walk(*roots: Expr) -> Iterator[Expr]:
         stack.extend((child, False) for child in reversed(children(expr)))
 
 
-def symbols(*roots: Expr) -> dict[str, Symbol]:
-    """The symbols that the roots mention, by name; through top-level lets too."""
-    found: dict[str, Symbol] = {}
+def symbols(*roots: Expr, through_lets: bool = False) -> tuple[Symbol, ...]:
+    """The symbols that the roots mention, each once; with `through_lets` also those that top-level lets are made of."""
+    found: dict[int, Symbol] = {}
     pending = list(roots)
     while pending:
         for expr in walk(pending.pop()):
-            if isinstance(expr, Reference) and expr.symbol.name not in found:
-                found[expr.symbol.name] = expr.symbol
-                if isinstance(expr.symbol, Let) and expr.symbol.value is not None:
+            if isinstance(expr, Reference) and id(expr.symbol) not in found:
+                found[id(expr.symbol)] = expr.symbol
+                if through_lets and isinstance(expr.symbol, Let) and expr.symbol.value is not None:
                     pending.append(expr.symbol.value)
-    return found
+    return tuple(found.values())
 
 
 # --- energies and programs --------------------------------------------------------------------------------------
@@ -205,7 +215,7 @@ class Energy:
             continuous=any(not v.space.discrete for v in self.variables),
             discrete=any(v.space.discrete for v in self.variables),
             normalised=self.normalisation is not Normalisation.UNKNOWN,
-            params=any(isinstance(s, Param) for s in used.values()),
+            params=any(isinstance(s, Param) for s in used),
             variables=tuple(v.name for v in self.variables),
         )
 

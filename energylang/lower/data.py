@@ -22,7 +22,7 @@ MOST_ENTRIES = 2**33
 
 @dataclass(frozen=True)
 class Bound:
-    """Data in place. values: float64, int64 or bool by symbol name, top-level lets included. dims: by name."""
+    """Data in place. values: float64, int64 or bool by `Symbol.key`, top-level lets included. dims: by name."""
 
     values: dict[str, np.ndarray]
     dims: dict[str, int]
@@ -53,7 +53,7 @@ def bind(program: Program, given: Mapping[str, Any], diagnostics: Diagnostics) -
         value = given.get(data.name, data.default)
         array = read_value(value, data, diagnostics)
         if array is not None and solve(data, array, bound, diagnostics):
-            bound.values[data.name] = array
+            bound.values[data.key] = array
     if diagnostics.failed or not check_bound(program.data, bound, diagnostics):
         return None
     _lets(program, bound)
@@ -147,7 +147,7 @@ def _fix(name: str, size: int, origin: str, symbol: Symbol, bound: Bound, diagno
 def check_bound(declared: tuple[Symbol, ...], bound: Bound, diagnostics: Diagnostics) -> bool:
     """Shapes against the solved dims, values against their spaces."""
     for symbol in declared:
-        array = bound.values.get(symbol.name)
+        array = bound.values.get(symbol.key)
         if array is None:
             continue
         sizes = tuple(size_of(d, bound.dims) for d in symbol.space.shape)
@@ -230,10 +230,10 @@ def _lets(program: Program, bound: Bound) -> None:
     while pending:
         for let in pending:
             assert let.value is not None
-            needs = {n for n, s in symbols(let.value).items() if isinstance(s, Let)}
+            needs = {s.key for s in symbols(let.value) if isinstance(s, Let)}
             if needs <= bound.values.keys():
-                environment = {s: bound.values[n] for n, s in symbols(let.value).items()}
-                bound.values[let.name] = np.asarray(evaluate([let.value], environment, bound.dims, NUMPY)[0])
+                environment = {s: bound.values[s.key] for s in symbols(let.value)}
+                bound.values[let.key] = np.asarray(evaluate([let.value], environment, bound.dims, NUMPY)[0])
                 pending.remove(let)
                 break
 
@@ -247,7 +247,7 @@ def bind_conditions(
     for condition in conditions:
         array = read_value(given[condition.name], condition, diagnostics)
         if array is not None and solve(condition, array, found, diagnostics):
-            found.values[condition.name] = array
+            found.values[condition.key] = array
     if diagnostics.failed or not check_bound(conditions, found, diagnostics):
         return None
     return found

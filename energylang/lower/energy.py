@@ -52,7 +52,8 @@ class CompiledEnergy:
         return {name: self._slot(name).constrain(jnp.ravel(free))[0] for name, free in self.free.items()}
 
     def _slot(self, name: str) -> RealSlot:
-        return param_slot(self.program.inputs[name], self.program.dims)
+        symbol = next(s for s in self.program.inputs if isinstance(s, Param) and s.name == name)
+        return param_slot(symbol, self.program.dims)
 
     def __call__(self, given: Mapping[str, Any] | None = None, /, **named: Any) -> Scalar:
         """The energy at `given`: a value, in its space, for each variable and condition."""
@@ -81,7 +82,7 @@ class CompiledEnergy:
                     ]
                 )  # fmt: skip
         bound = {
-            c.name: self._checked(c, given) for c in energy.conditions if c.name not in self.arrays or c.name in given
+            c.key: self._checked(c, given) for c in energy.conditions if c.key not in self.arrays or c.name in given
         }
         return {**self.arrays, **bound}
 
@@ -117,10 +118,16 @@ def param_slot(symbol: Symbol, dims: Mapping[str, int]) -> RealSlot:
 def start_of(param: Param, dims: Mapping[str, int], seed: int = 0) -> np.ndarray:
     """Where a param starts, unconstrained: its value, or a draw (numpy, keyed by the name) from its `from`."""
     slot = param_slot(param, dims)
+    if param.start is None and param.value is None:
+        return np.zeros(slot.free_shape)
     if param.start is None:
-        return slot.unconstrain(np.broadcast_to(np.asarray(param.value, np.float64), slot.shape)).reshape(
-            slot.free_shape
-        )
+        value = np.broadcast_to(np.asarray(param.value, np.float64), slot.shape)
+        with np.errstate(all="ignore"):
+            free = slot.unconstrain(value).reshape(slot.free_shape)
+        if not np.isfinite(free).all():
+            problem = f"`{param.name}` starts outside {param.space.kind}, or on its edge"
+            raise DiagnosticError([Diagnostic("E0704", problem, param.span, fix="start it inside its space")])
+        return free
     kind, first, second = param.start
     draw = np.random.default_rng([seed, zlib.crc32(param.name.encode())])
     if kind == "normal":
@@ -135,21 +142,21 @@ def compile_energy(
     program = lower(energy, bound)
     free: dict[str, Array] = {}
     arrays: dict[str, Array] = {}
-    for name, symbol in program.inputs.items():
+    for symbol in program.inputs:
+        name = symbol.key
         if isinstance(symbol, Param):
             value = (params or {}).get(name)
-            free[name] = jnp.asarray(
-                start_of(symbol, bound.dims, seed) if value is None else value, jnp.result_type(float)
-            )
+            free[name] = as_array(start_of(symbol, bound.dims, seed)) if value is None else jnp.asarray(value)
         elif name in bound.values:
             arrays[name] = as_array(bound.values[name])
-    return CompiledEnergy(program, free, arrays, {name: jnp.asarray(as_array(t)) for name, t in program.tables.items()})
+    return CompiledEnergy(program, free, arrays, {name: as_array(t) for name, t in program.tables.items()})
 
 
-def as_array(value: np.ndarray) -> Array:
-    """On the device, at the precision of the run: float32 and int32, or float64 under `--x64`."""
-    if value.dtype.kind == "f":
-        return jnp.asarray(value, jnp.result_type(float))
-    if value.dtype.kind == "i":
-        return jnp.asarray(value, jnp.int32)
-    return jnp.asarray(value)
+def as_array(value: Any) -> Array:
+    """On the device, at the precision of the run: float32 and int32, or float64 under `--x64`.
+
+    Converted by numpy, and put there rather than made there: `jnp.asarray` compiles a program for each shape.
+    """
+    value = np.asarray(value)
+    kinds = {"f": jnp.result_type(float), "i": np.int32}
+    return jax.device_put(value.astype(kinds.get(value.dtype.kind, value.dtype)))

@@ -45,8 +45,8 @@ class EnergyProgram:
     """Index tables and colours, made from the data that the program was lowered with; targets hold them as leaves."""
 
     @cached_property
-    def inputs(self) -> dict[str, Symbol]:
-        """Every symbol that the energy mentions, by name."""
+    def inputs(self) -> tuple[Symbol, ...]:
+        """Every symbol that the energy mentions."""
         return symbols(*self.energy.roots)
 
     @cached_property
@@ -66,13 +66,13 @@ class EnergyProgram:
         return found
 
     def environment(self, arrays: Mapping[str, Any], params: Mapping[str, Any]) -> dict[Symbol, Any]:
-        """Values of data, lets, conditions and params by symbol."""
+        """Values by symbol. arrays: data, lets and conditions by `Symbol.key`; params by name."""
         found: dict[Symbol, Any] = {}
-        for name, symbol in self.inputs.items():
+        for symbol in self.inputs:
             if isinstance(symbol, Data | Let | Condition):
-                found[symbol] = arrays[name]
+                found[symbol] = arrays[symbol.key]
             elif isinstance(symbol, Param):
-                found[symbol] = params[name]
+                found[symbol] = params[symbol.name]
         return found
 
     def total(self, environment: Mapping[Symbol, Any]) -> Array:
@@ -108,9 +108,9 @@ def lower(energy: Energy, bound: Bound) -> EnergyProgram:
         raise DiagnosticError(problems)
     real_slots, code_slots, cardinalities = _layout(energy, dims)
     environment: dict[Symbol, Any] = {
-        s: bound.values[n]
-        for n, s in symbols(*energy.roots).items()
-        if isinstance(s, Data | Let | Condition) and n in bound.values
+        s: bound.values[s.key]
+        for s in symbols(*energy.roots)
+        if isinstance(s, Data | Let | Condition) and s.key in bound.values
     }
     roots = [(t.value, t.text) for t in energy.terms]
     structured = structure(roots, environment, dims) if code_slots else []
@@ -211,8 +211,8 @@ def _wrong_indices(energy: Energy, bound: Bound) -> list[Diagnostic]:
 def _outside(index: Expr, size: int, bound: Bound) -> int | None:
     """A value of an index outside its axis; indices of variables lie in a range that the checker knows."""
     inputs = symbols(index)
-    if all(n in bound.values for n in inputs):
-        values = np.asarray(evaluate([index], {s: bound.values[n] for n, s in inputs.items()}, bound.dims, NUMPY)[0])
+    if all(isinstance(s, Data | Let | Condition) and s.key in bound.values for s in inputs):
+        values = np.asarray(evaluate([index], {s: bound.values[s.key] for s in inputs}, bound.dims, NUMPY)[0])
         wrong = values[(values < -size) | (values >= size)]
         return int(wrong.flat[0]) if wrong.size else None
     high = index.range.high
@@ -300,7 +300,7 @@ def _diagonal_tables(
     """Diagonals that depend on data alone, by q(e_i) + q(-e_i) - 2 q(0) = H_ii in float64."""
     curved = [s for s in summands if s.diagonal]
     roots = [r for s in curved for r in (*s.summand.scale, s.summand.rows)]
-    known = all((isinstance(s, Variable) and s in slots) or s in environment for s in symbols(*roots).values())
+    known = all((isinstance(s, Variable) and s in slots) or s in environment for s in symbols(*roots))
     if not curved or not known:
         return {}
     variables = {v for s in curved for v in s.variables}

@@ -32,7 +32,7 @@ def verify_structure(program: EnergyProgram, bound: Bound, params: Mapping[str, 
     if not program.structured:
         return
     arrays = bound.values
-    if any(c.name not in arrays for c in program.energy.conditions):
+    if any(c.key not in arrays for c in program.energy.conditions):
         return
     random = np.random.default_rng(seed)
     fixed = program.environment(arrays, {n: np.asarray(v, np.float64) for n, v in params.items()})

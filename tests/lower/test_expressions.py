@@ -41,7 +41,7 @@ def test_jax_agrees_with_numpy(text):
     source = f"{HEADER}energy e(x: real[J], p: positive[J], u: unit[J]) = {text} + 0 * (sum(u) + sum(p) + sum(x))"
     model = energylang.compile(source, data=DATA)
     program = model["e"].compiled.program
-    environment = {s: model.bound.values[n] for n, s in program.inputs.items() if n in model.bound.values}
+    environment = {s: model.bound.values[s.key] for s in program.inputs if s.key in model.bound.values}
     environment |= {v: VALUES[v.name] for v in program.energy.variables}
     expected = float(
         sum(np.sum(v) for v in evaluate([t.value for t in program.energy.terms], environment, program.dims, NUMPY))

@@ -1,0 +1,189 @@
+"""Tasks resolved: what the file says, what the caller says, and what follows, before anything is compiled."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from energylang.catalog import RUN_OPTIONS, MethodCall, Value, Verb, build, methods
+from energylang.check import new_context
+from energylang.check.tasks import method_call, option_problem
+from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics, suggest
+from energylang.ir.nodes import Energy as EnergyNode
+from energylang.ir.nodes import Task, symbols
+from energylang.lower.data import Bound, bind_conditions
+from energylang.lower.evaluate import evaluate
+from energylang.lower.operations import NUMPY
+from energylang.source import Source
+from energylang.syntax import ast
+from energylang.syntax.parser import parse
+
+if TYPE_CHECKING:
+    from energylang.api import Energy
+    from energylang.run.progress import Progress
+    from energylang.run.result import Run
+    from energylang.run.train import Training
+
+
+def resolve_method(
+    module: ast.Module, node: EnergyNode, verb: Verb, method: str | MethodCall | None, task: Task | None
+) -> MethodCall:
+    """The method asked for, checked against the catalog and the energy; the task's, or `auto`, where none is.
+
+    Raises DiagnosticError E0601 to E0607.
+    """
+    if method is None:
+        return task.method if task is not None and task.method is not None else MethodCall("auto")
+    diagnostics = Diagnostics()
+    written = parse(Source("--method", f"{verb} {node.name} with {method}"), diagnostics)
+    diagnostics.raise_if_failed()
+    context = new_context(module, diagnostics)
+    calls = [d.method for d in written.declarations if isinstance(d, ast.Task) and d.method is not None]
+    call = method_call(context, calls[0], verb, node.traits) if calls else None
+    diagnostics.raise_if_failed()
+    if call is None:
+        raise DiagnosticError([Diagnostic("E0601", f"`{method}` is not a method", fix="for example `nuts()`")])
+    return call
+
+
+def resolve_options(verb: Verb, options: Mapping[str, Any], task: Task | None) -> dict[str, Value | None]:
+    """The run's options: the caller's over the task's over the defaults. Raises DiagnosticError E0602, E0603."""
+    table = {o.name: o for o in RUN_OPTIONS[verb]}
+    values: dict[str, Value | None] = {name: option.default for name, option in table.items()}
+    if task is not None:
+        values.update(task.options)
+    problems = []
+    for name, value in options.items():
+        if value is None:
+            continue
+        if name not in table:
+            near = suggest(name, table)
+            fix = f"did you mean `{near}`?" if near else f"its options are {', '.join(table)}"
+            problems.append(Diagnostic("E0602", f"`{verb}` has no option `{name}`", fix=fix))
+            continue
+        value = value.item() if isinstance(value, np.generic) else value
+        problem = option_problem(table[name], value)
+        if problem:
+            problems.append(Diagnostic("E0603", f"`{name}` {problem}, not {value}", fix=table[name].doc))
+        values[name] = value
+    if problems:
+        raise DiagnosticError(problems)
+    return values
+
+
+def resolve_bindings(
+    node: EnergyNode, verb: Verb, on: Mapping[str, Any], task: Task | None, bound: Bound
+) -> dict[str, Any]:
+    """Values for conditions, and for training the rows of variables too. Raises DiagnosticError E0607, E0608."""
+    given: dict[str, Any] = {}
+    if task is not None:
+        for name, value in task.bindings:
+            given[name] = evaluate([value], {s: bound.values[s.key] for s in symbols(value)}, bound.dims, NUMPY)[0]
+    given.update(on)
+    places = [c.name for c in node.conditions]
+    if verb in ("train", "test"):
+        places += [v.name for v in node.variables]
+    what = f"bind {', '.join(places)}" if places else "bind nothing"
+    problems = [Diagnostic("E0607", f"`{n}` cannot be bound in `{verb}`", fix=what) for n in given if n not in places]
+    problems += [
+        Diagnostic("E0608", f"`{n}` of `{node.name}` has no value", fix=f"give it: `on ({n} = …)`")
+        for n in places
+        if n not in given
+    ]
+    if problems:
+        raise DiagnosticError(problems)
+    return given
+
+
+def with_conditions(node: EnergyNode, given: Mapping[str, Any], bound: Bound) -> Bound:
+    """The data with the conditions' values beside, checked as data are, their dims solved."""
+    diagnostics = Diagnostics()
+    found = bind_conditions(node.conditions, given, bound, diagnostics)
+    diagnostics.raise_if_failed()
+    assert found is not None
+    return Bound({**bound.values, **found.values}, found.dims, found.origins)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A task ready to run."""
+
+    verb: Verb
+    energy: Energy
+    method: MethodCall
+    reason: str
+    options: dict[str, Any]
+    bindings: dict[str, Any]
+
+    def run(
+        self,
+        out: Path | None = None,
+        resume: bool = False,
+        progress: Progress | None = None,
+        threads: int = 0,
+        chunk: int | None = None,
+    ) -> Run:
+        """Do it, by the driver of the method's protocol."""
+        spec = methods()[self.method.name]
+        built = build(self.method)
+        common: dict[str, Any] = {
+            "lanes": spec.lanes, "provenance": self.provenance(), "out": out, "resume": resume, "progress": progress,
+            "threads": threads, "chunk": chunk,
+        }  # fmt: skip
+        target = self.energy.compiled.target()
+        if spec.protocol == "kernel":
+            from energylang.run.chains import run_chains
+
+            return run_chains(target, built, **common, **self.options)
+        from energylang.run.paths import run_path
+
+        options = {k: v for k, v in self.options.items() if k != "warmup"}
+        return run_path(target, built, **common, **options)
+
+    def train(self, out: Path | None = None, resume: bool = False, progress: Progress | None = None) -> Training:
+        """Do a training task."""
+        from energylang.run.train import run_training
+
+        rows = {name: jax.numpy.asarray(value) for name, value in self.bindings.items()}
+        lengths = {name: value.shape[0] if value.ndim else None for name, value in rows.items()}
+        if len(set(lengths.values())) != 1 or None in lengths.values():
+            shown = ", ".join(f"`{n}` {list(rows[n].shape)}" for n in rows)
+            raise DiagnosticError(
+                [Diagnostic("E0703", f"training data need one leading dim of rows in common: {shown}")]
+            )
+        return run_training(
+            build(self.method), self.energy.compiled, rows, provenance=self.provenance(), out=out, resume=resume, progress=progress,
+            **self.options,
+        )  # fmt: skip
+
+    def provenance(self) -> Any:
+        """Everything that decides the numbers, for `/run` and for `--resume`."""
+        from energylang.run.provenance import Provenance
+
+        program = self.energy.model.program
+        bound = self.energy.model.bound
+        used = symbols(*self.energy.node.roots, through_lets=True)
+        observed = {d.name: bound.values[d.key] for d in program.data if d in used}
+        digest = hashlib.sha256()
+        arrays = {**bound.values, **{f"on {k}": np.asarray(v) for k, v in self.bindings.items()}}
+        arrays |= {f"param {k}": np.asarray(v) for k, v in self.energy.compiled.free.items()}
+        for name in sorted(arrays):
+            array = np.ascontiguousarray(arrays[name])
+            digest.update(f"{name} {array.dtype} {array.shape}".encode())
+            digest.update(array.tobytes())
+        return Provenance(
+            energy=self.energy.name,
+            method=str(self.method),
+            sources={program.source.name: program.source.text},
+            data_hash=digest.hexdigest(),
+            options={"consts": program.consts},
+            observed_data=observed,
+            task=self.verb,
+            reason=self.reason,
+        )
