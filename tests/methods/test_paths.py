@@ -189,7 +189,7 @@ def continuous_part(space: str) -> tuple[HandTarget, float, float, float]:
     law = target(Continuous(), jnp.ones(6)).select(selection, Point(jnp.zeros(10), ()))
     dims = len(selection.real)
     mesh, log_density, log_z = grid_of(law, dims)
-    log_ratio = log_density - log_z - stats.t(4, scale=SCALE).logpdf(mesh).sum(axis=1)
+    log_ratio = log_density - log_z - stats.t.logpdf(mesh, 4, scale=SCALE).sum(axis=1)
     spacing = (0.25 if dims > 1 else 0.05) ** dims
     second = float(np.sum(np.exp(log_ratio + log_density - log_z)) * spacing)
     # Between the points of the grid the ratio may be a little larger than at any of them.

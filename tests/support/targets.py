@@ -59,7 +59,7 @@ class HandTarget:
         return self.definition.variables
 
     def whole(self, x: Point) -> Point:
-        return x if self.selection is None else merge(self.rest, self.selection, x)
+        return x if self.selection is None or self.rest is None else merge(self.rest, self.selection, x)
 
     def part(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
         if self.selection is None:
