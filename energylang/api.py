@@ -16,7 +16,7 @@ import jax
 from jax import Array
 
 from energylang.catalog import MethodCall, Verb, build, methods
-from energylang.check import check
+from energylang.check import check_source
 from energylang.datafiles import read_beside
 from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics, suggest
 from energylang.ir.nodes import Energy as EnergyNode
@@ -28,7 +28,6 @@ from energylang.lower.verify import verify_structure
 from energylang.model import Scalar
 from energylang.source import Source
 from energylang.syntax import ast
-from energylang.syntax.parser import parse
 from energylang.syntax.read import read_source
 from energylang.tasks import Plan, resolve_bindings, resolve_method, resolve_options, with_conditions
 
@@ -55,21 +54,11 @@ def compile(
     return _model(Source("<string>", source), None, data, set, seed)
 
 
-def checked(source: Source, overrides: Mapping[str, Any], diagnostics: Diagnostics) -> Program | None:
-    """Parse and check one source."""
-    module = parse(source, diagnostics)
-    if diagnostics.failed:
-        return None
-    return check(module, diagnostics, overrides)
-
-
 def _model(
     source: Source, folder: Path | None, data: Mapping[str, Any] | None, overrides: Mapping[str, Any] | None, seed: int
 ) -> Model:
     diagnostics = Diagnostics()
-    module = parse(source, diagnostics)
-    # A text with syntax errors is not checked further: names that were never read would be reported as missing.
-    program = None if diagnostics.failed else check(module, diagnostics, overrides)
+    module, program = check_source(source, diagnostics, overrides)
     diagnostics.raise_if_failed()
     assert program is not None
     return assemble(module, program, folder, data or {}, diagnostics, seed)

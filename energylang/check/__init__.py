@@ -15,8 +15,29 @@ from energylang.diagnostics import Diagnostics, Label
 from energylang.ir.nodes import Data, Energy, Let, Local, Param, Program, Reference, Variable, symbols
 from energylang.ir.types import Dim, Range
 from energylang.ir.verify import verify
+from energylang.source import Source
 from energylang.syntax import ast
 from energylang.syntax.library import parse_library
+from energylang.syntax.parser import parse
+
+FOLLOWING = frozenset({"E0201", "E0202", "E0208", "E0305", "E0504", "E0600", "E0607", "L0102"})
+"""What can be said of names only because the text that declares them could not be read."""
+
+
+def check_source(
+    source: Source, diagnostics: Diagnostics, overrides: Mapping[str, Const] | None = None
+) -> tuple[ast.Module, Program | None]:
+    """Parse and check a text: everything that is wrong, of either kind, in one run.
+
+    What could be read of a text with syntax errors is checked too, but for what may only follow from them.
+    """
+    module = parse(source, diagnostics)
+    if not diagnostics.failed:
+        return module, check(module, diagnostics, overrides)
+    behind = Diagnostics()
+    check(module, behind, overrides)
+    diagnostics.found += [d for d in behind.found if d.code not in FOLLOWING]
+    return module, None
 
 
 def check(module: ast.Module, diagnostics: Diagnostics, overrides: Mapping[str, Const] | None = None) -> Program | None:

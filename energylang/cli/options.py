@@ -34,14 +34,11 @@ class Checked:
 
 def check_model(path: str, overrides: Sequence[str]) -> Checked:
     """Parse and check a file, without JAX. Raises DiagnosticError with everything that is wrong."""
-    from energylang.check import check
-    from energylang.syntax.parser import parse
+    from energylang.check import check_source
     from energylang.syntax.read import read_source
 
     diagnostics = Diagnostics()
-    module = parse(read_source(path), diagnostics)
-    diagnostics.raise_if_failed()
-    program = check(module, diagnostics, overrides_of(overrides))
+    module, program = check_source(read_source(path), diagnostics, overrides_of(overrides))
     diagnostics.raise_if_failed()
     assert program is not None
     return Checked(Path(path), module, program, diagnostics)

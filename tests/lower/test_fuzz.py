@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import energylang
+from energylang.check import check_source
 from energylang.diagnostics import Diagnostics
 from energylang.lower.data import bind
 from energylang.lower.program import EnergyProgram, lower
@@ -24,11 +25,9 @@ PARTS = 10
 
 
 def lowered(seed: int):
-    from energylang.api import checked
-
     writer = Writer(seed)
     diagnostics = Diagnostics()
-    program = checked(Source(f"model {seed}", writer.text), {}, diagnostics)
+    _, program = check_source(Source(f"model {seed}", writer.text), diagnostics)
     assert program is not None, f"{writer.text}\n{[d.message for d in diagnostics.found]}"
     bound = bind(program, writer.data, diagnostics)
     assert bound is not None, f"{writer.text}\n{[d.message for d in diagnostics.found]}"
