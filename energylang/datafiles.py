@@ -17,7 +17,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from energylang.diagnostics import Diagnostics
+from energylang.diagnostics import Diagnostics, suggest
 from energylang.source import Span
 
 JSON_GROWTH = 10
@@ -76,7 +76,10 @@ def from_arguments(
             values[name] = found
     if unused:
         listed = "; ".join(f"{', '.join(f'`{name}`' for name in names)} of {file}" for file, names in unused.items())
-        diagnostics.add("N0701", f"the model does not use {listed}", fix=f"declared are {', '.join(ranks) or 'none'}")
+        free = [name for name in ranks if name not in values]
+        near = [f"`{close}`" for names in unused.values() for name in names if (close := suggest(name, free))]
+        fix = f"did you mean {', '.join(near)}?" if near else f"declared are {', '.join(ranks) or 'none'}"
+        diagnostics.add("N0701", f"the model does not use {listed}", fix=fix)
     return values
 
 

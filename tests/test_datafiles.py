@@ -120,6 +120,11 @@ def test_unused_names_of_files_are_one_note_and_named_ones_stay() -> None:
     assert all(name in note.message for name in ("`u`", "`v`", "`w`", "a.json", "b.json"))
 
 
+def test_a_misspelt_name_of_a_file_is_told_apart_from_an_unused_one() -> None:
+    Path("a.json").write_text('{"yy": [1], "k": 1}')
+    assert read("a.json")[1] == [("N0701", "", "did you mean `y`?")]
+
+
 # --- failures -------------------------------------------------------------------------------------------------------
 
 

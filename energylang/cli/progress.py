@@ -51,7 +51,8 @@ class Console:
         self._flush()
 
     def note(self, text: str) -> None:
-        self.end()
+        self._flush()
+        self._newline()
         if not self.quiet:
             self._print(text)
 
@@ -63,9 +64,13 @@ class Console:
             if self.terminal and self._live and self._first is None:
                 self._write(f"{self._name}: {spent:.1f} s")
         self._flush()
+        self._newline()
+        self._name = ""
+
+    def _newline(self) -> None:
         if self._live:
             print(file=self.stream, flush=True)
-        self._name, self._live = "", ""
+            self._live = ""
 
     def _flush(self) -> None:
         """What was last said and not shown: a phase ends with its last line."""

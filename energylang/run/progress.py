@@ -92,7 +92,7 @@ def describe(name: str, done: int, total: int, seconds: float, facts: Mapping[st
     parts = [f"{name} {done}/{total}"]
     if seconds > 0 and done > first:
         rate = (done - first) / seconds
-        parts.append(f"{rate:.3g}/s")
+        parts.append(f"{rate:,.0f}/s" if rate >= 100 else f"{rate:.3g}/s")
         if done < total:
             parts.append(f"{(total - done) / rate:.0f} s left")
     parts += [f"{key} {value:.3g}" for key, value in facts.items()]
