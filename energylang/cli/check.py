@@ -12,6 +12,9 @@ from energylang.cli.options import check_model, json_option, overrides_of, set_o
 from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.render import render
 
+SHOWN = 8
+"""Variables of a signature that are printed."""
+
 if TYPE_CHECKING:
     from energylang.ir.nodes import Energy, Program
 
@@ -55,7 +58,8 @@ def _words(program: Program) -> str:
     counts = Counter(data=len(program.data), consts=len(program.consts), params=len(program.params))
     parts = [f"{count} {name if count > 1 else name.removesuffix('s')}" for name, count in counts.items() if count]
     for energy in program.energies.values():
-        signature = ", ".join(f"{v.name}: {v.space}" for v in energy.variables)
+        shown = [f"{v.name}: {v.space}" for v in energy.variables]
+        signature = ", ".join(shown if len(shown) <= SHOWN else [*shown[: SHOWN - 1], f"… {len(shown)} variables"])
         bar = f" | {', '.join(f'{c.name}: {c.space}' for c in energy.conditions)}" if energy.conditions else ""
         state = "normalised" if energy.traits.normalised else "log Z unknown"
         parts.append(f"energy {energy.name}({signature}{bar}), {state}")

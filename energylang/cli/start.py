@@ -14,7 +14,6 @@ from energylang.cli.failures import fail
 
 Device = Literal["cpu", "gpu", "tpu"]
 
-PLATFORMS: dict[Device, str] = {"cpu": "cpu", "gpu": "cuda,rocm", "tpu": "tpu"}
 CACHE_BYTES = 1024**3
 
 
@@ -23,8 +22,11 @@ def start_jax(device: Device | None, x64: bool) -> None:
 
     Raises DiagnosticError E0902 where there is no such device.
     """
-    if device is not None:
-        os.environ["JAX_PLATFORMS"] = PLATFORMS[device]
+    if device == "cpu":
+        os.environ["JAX_PLATFORMS"] = "cpu"
+    elif device is not None:
+        # JAX takes the fastest device by itself, and `JAX_PLATFORMS` knows the makers of GPUs, not GPUs.
+        os.environ.pop("JAX_PLATFORMS", None)
     if x64:
         os.environ["JAX_ENABLE_X64"] = "1"
     if cache.reason() is None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
@@ -34,10 +36,12 @@ def start_jax(device: Device | None, x64: bool) -> None:
     import jax
 
     try:
-        jax.devices()
+        found, cause = jax.default_backend(), ""
     except RuntimeError as error:
+        found, cause = "no device", str(error).partition("\n")[0]
+    if cause or device not in (None, found):
         fail(
-            "E0902", f"there is no {device or 'device'} here that JAX can use", cause=str(error).partition("\n")[0],
+            "E0902", f"there is no {device or 'device'} here that JAX can use", cause=cause or f"it found the {found}",
             fix="`energylang doctor` lists the devices; JAX needs a build for each kind: `pip install 'jax[cuda12]'`",
         )  # fmt: skip
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.cli.conftest import EXAMPLES, Cli
@@ -139,3 +141,10 @@ def test_resume_tells_another_const_apart(cli: Cli, model: Path) -> None:
     cli("sample", model, "--set", "scale=2")
     again = cli("sample", model, "--set", "scale=3", "--resume")
     assert "compiling" in again.err
+
+
+def test_a_device_that_is_not_there(tmp_path: Path, model: Path) -> None:
+    command = [sys.executable, "-m", "energylang", "sample", str(model), "--device", "tpu", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert [finding["code"] for finding in json.loads(done.stdout)["diagnostics"]] == ["E0902"]
