@@ -110,8 +110,9 @@ def catalog_options(options: Sequence[Option]) -> Decorator:
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(options):
-            default = "" if option.default is None else f" ({option.default:g})"
-            add = click.option(flag(option.name), type=Number(option), help=option.doc + default)
+            default = "" if option.default is None else f" (default {option.default:g})"
+            words = f"{option.doc[0].upper()}{option.doc[1:]}{default}."
+            add = click.option(flag(option.name), type=Number(option), metavar="N", help=words)
             function = add(function)
         return function
 

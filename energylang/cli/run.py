@@ -40,12 +40,12 @@ class Command:
     method: str | None
     out: str | None
     device: Device | None
-    threads: int
     resume: bool
     x64: bool
     as_json: bool
     strict: bool
     quiet: bool
+    threads: int = 0
 
     @property
     def path(self) -> Path:
@@ -71,13 +71,15 @@ def _command(verb: Verb, description: str) -> click.Command:
         catalog_options(RUN_OPTIONS[verb]),
         click.option("--out", metavar="FILE", help="The netCDF file to write; otherwise named after the model."),
         click.option("--device", type=click.Choice(["cpu", "gpu", "tpu"]), help="Where to compute."),
-        click.option("--threads", type=click.IntRange(0), default=0, help="Threads for chains; 0 for one a core."),
         click.option("--resume", is_flag=True, help="Continue the interrupted run of the same command."),
         click.option("--x64", is_flag=True, help="Compute in float64 instead of float32."),
         json_option,
         click.option("--strict", is_flag=True, help="Exit code 5 where the run has warnings."),
         click.option("--quiet", is_flag=True, help="No progress on standard error."),
     ]
+    if verb != "train":
+        threads = "Threads that chains or particles share; 0 for one a core."
+        shared.append(click.option("--threads", type=click.IntRange(0), metavar="N", default=0, help=threads))
     function: Any = call
     for decorate in reversed(shared):
         function = decorate(function)
