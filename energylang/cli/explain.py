@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from energylang.cli.failures import fail, print_json, say
-from energylang.cli.options import bind_model, check_model, data_option, json_option, of_option, set_option
+from energylang.cli.options import bind_model, check_model, data_option, json_option, of_option, read_data, set_option
 
 if TYPE_CHECKING:
     from energylang.api import Energy, Model
@@ -37,12 +37,13 @@ def explain_command(
         _explain_code(subject.upper(), as_json)
         return
     checked = check_model(subject, settings)
+    values = read_data(checked, data)
     if not as_json:
         say("importing JAX")
     from energylang.cli.start import start_jax
 
     start_jax(None, False)
-    model = bind_model(checked, data)
+    model = bind_model(checked, values)
     name, task = model.choose("sample", of)
     given = task is not None and bool(task.bindings)
     energy = model.plan("sample", name).energy if given or not model.node(name).conditions else model[name]

@@ -44,13 +44,20 @@ def check_model(path: str, overrides: Sequence[str]) -> Checked:
     return Checked(Path(path), module, program, diagnostics)
 
 
-def bind_model(found: Checked, data: Sequence[str], seed: int = 0) -> Model:
-    """The model with its data; imports JAX. Raises DiagnosticError with everything that is wrong with the data."""
-    from energylang.api import assemble
+def read_data(found: Checked, data: Sequence[str]) -> dict[str, Any]:
+    """The values of `--data` by name, without JAX. Raises DiagnosticError where a file cannot be read."""
     from energylang.datafiles import from_arguments
 
     ranks = {declared.name: len(declared.space.shape) for declared in found.program.data}
     values = from_arguments(data, ranks, found.diagnostics)
+    found.diagnostics.raise_if_failed()
+    return values
+
+
+def bind_model(found: Checked, values: dict[str, Any], seed: int = 0) -> Model:
+    """The model with its data; imports JAX. Raises DiagnosticError with everything that is wrong with the data."""
+    from energylang.api import assemble
+
     return assemble(found.module, found.program, found.path.parent, values, found.diagnostics, seed)
 
 

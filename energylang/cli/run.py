@@ -18,6 +18,7 @@ from energylang.cli.options import (
     data_option,
     json_option,
     of_option,
+    read_data,
     set_option,
 )
 
@@ -115,6 +116,7 @@ def _run(command: Command, options: dict[str, Any]) -> int:
     if not quiet:
         say(f"checking {command.model}")
     checked = check_model(command.model, command.settings)
+    values = read_data(checked, command.data)
     if not quiet:
         say("importing JAX")
     from energylang.cli.start import start_jax
@@ -124,7 +126,7 @@ def _run(command: Command, options: dict[str, Any]) -> int:
 
     console = Console(quiet=quiet)
     console.phase("lowering")
-    model = bind_model(checked, command.data, int(options.get("seed", 0)))
+    model = bind_model(checked, values, int(options.get("seed", 0)))
     name, _ = model.choose(command.verb, command.of)
     bindings = _bindings(command, model.node(name), checked)
     plan = model.plan(command.verb, name, command.method, bindings, options)
