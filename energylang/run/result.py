@@ -139,13 +139,11 @@ class Run(Mapping[str, np.ndarray]):
             for group in self.data.groups()
             if group not in ("run", WEIGHTED)
         }
-        return arviz.from_dict(groups) if arviz.__version__.split(".")[0] != "0" else _legacy(arviz, groups)
+        warmup = any(group.startswith("warmup_") for group in groups)
+        if arviz.__version__.split(".")[0] == "0":
+            return arviz.from_dict(**groups, save_warmup=warmup)
+        return arviz.from_dict(groups, save_warmup=warmup)
 
     def __repr__(self) -> str:
         where = f" in {self.path}" if self.path else ""
         return f"<Run of `{self.facts['energy']}` with {self.method}{where}: {', '.join(self)}>"
-
-
-def _legacy(arviz: Any, groups: Mapping[str, Mapping[str, np.ndarray]]) -> Any:
-    warmup = any(group.startswith("warmup_") for group in groups)
-    return arviz.from_dict(**groups, save_warmup=warmup)
