@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 from jax import Array
 
-from energylang.catalog import MethodCall, Verb, build, methods
+from energylang.catalog import MethodCall, Verb, build, methods, misfit
 from energylang.check import check_source
 from energylang.datafiles import read_beside
 from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics, suggest
@@ -149,6 +149,10 @@ class Model:
         reason = "asked for"
         if methods()[call.name].protocol == "choice":
             call, reason = build(call).choose(energy.compiled.program.facts, verb)
+            why_not = misfit(methods()[call.name], energy.node.traits)
+            if why_not:
+                problem = f"no method fits `{verb}` of `{energy.name}`: for `{call.name}`, {why_not}"
+                raise DiagnosticError([Diagnostic("E0604", problem, fix="`energylang methods` lists what each needs")])
         return Plan(verb, energy, call, reason, given, bindings)
 
     def sample(self, of: str | None = None, **arguments: Any) -> Run:

@@ -107,7 +107,7 @@ def _term(term: TermFact) -> dict[str, Any]:
 
 def _method(model: Model, energy: Energy, verb: Any) -> dict[str, Any] | None:
     """The method of the file's task or of `auto`, with the reason; None where there is none."""
-    from energylang.catalog import fitting
+    from energylang.catalog import MethodCall, build, fitting
     from energylang.diagnostics import DiagnosticError
 
     if not [name for name in fitting(verb, energy.node.traits) if name != "auto"]:
@@ -117,8 +117,12 @@ def _method(model: Model, energy: Energy, verb: Any) -> dict[str, Any] | None:
         return None
     try:
         plan = energy.plan(verb)
-    except DiagnosticError:
-        return None
+    except DiagnosticError as error:
+        if any(found.code != "E0608" for found in error.diagnostics):
+            return None
+        # Without values for its conditions nothing can run, and yet its structure decides how it would.
+        call, reason = build(MethodCall("auto")).choose(energy.compiled.program.facts, verb)
+        return {"method": str(call), "reason": reason, "options": {}}
     reason = "the file's task says so" if plan.reason == "asked for" else plan.reason
     return {"method": str(plan.method), "reason": reason, "options": plan.options}
 

@@ -148,3 +148,10 @@ def test_a_device_that_is_not_there(tmp_path: Path, model: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
     assert [finding["code"] for finding in json.loads(done.stdout)["diagnostics"]] == ["E0902"]
+
+
+def test_an_energy_without_params_cannot_be_trained(cli: Cli) -> None:
+    Path("plain.energy").write_text("energy e(x: real) {\n  x ~ normal(0, 1)\n}\n")
+    result = cli("train", "plain.energy", "--on", "x=[1, 2, 3]")
+    assert (result.code, "E0604" in result.err, "compiling" in result.err) == (1, True, False)
+    assert "no `param`" in result.err
