@@ -189,6 +189,7 @@ def test_estimates_do_not_overflow() -> None:
 def test_the_shape_of_the_tail_is_that_of_arviz(shape: float) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        pytest.importorskip("arviz.stats", reason="compared with the functions of ArviZ 0.23, which 1.x moved")
         from arviz.stats import psislw
     log_weight = -shape * np.log(np.random.default_rng(1).random(4000))
     assert pareto_k(log_weight) == pytest.approx(float(psislw(log_weight.copy())[1]), rel=1e-6)

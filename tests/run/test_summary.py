@@ -21,6 +21,7 @@ RELATIVE = 1e-6
 def diagnostics() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        pytest.importorskip("arviz.stats", reason="compared with the functions of ArviZ 0.23, which 1.x moved")
         from arviz.stats import diagnostics
 
     return diagnostics
