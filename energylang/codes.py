@@ -153,6 +153,10 @@ _register(
             "used as the wrong kind of thing",
             "A value is called, or a function, distribution or energy is used where a value is needed.",
         ),
+        "E0209": (
+            "too deep or too long",
+            "Functions and distributions are expanded where they are called. Calls inside calls beyond a limit, or functions that call others twice and so double in size again and again, are refused before they exhaust memory.",
+        ),
         "E0301": (
             "shapes that do not fit",
             "Two arrays meet whose dims differ. Axes are aligned from the last; an axis of size 1 stretches; two different dim names never match, even when the data happen to give them one size.",

@@ -45,7 +45,19 @@ def check(module: ast.Module, diagnostics: Diagnostics, overrides: Mapping[str, 
 
     `overrides` are values of consts given from outside (`--set beta=0.4`).
     """
-    context = new_context(module, diagnostics, overrides)
+    try:
+        return _check(new_context(module, diagnostics, overrides))
+    except RecursionError:
+        diagnostics.add(
+            "E0209", "the declarations of this model lead too deeply into each other",
+            cause="each is read where another first needs it",
+            fix="declare what others need before them, and nest expressions less",
+        )  # fmt: skip
+        return None
+
+
+def _check(context: Context) -> Program | None:
+    module, diagnostics = context.module, context.diagnostics
     _data(context)
     for name, declaration in context.values.items():
         if isinstance(declaration, ast.Const):
@@ -156,7 +168,7 @@ def _data(context: Context) -> None:
         context.solvable |= {n for d in space.shape if (n := d.single_name)}
         found = space.range
         if space.kind == "int":
-            found = Range(Dim.of(name), Dim.of(name)) if not space.shape and name in context.solvable else space.range
+            found = Range(Dim.of(name), Dim.of(name)) if not space.shape else space.range
         context.top.entries[name] = Reference(space.type, declaration.name.span, symbol, range=found)
     for symbol in context.data.values():
         require_solvable(context, symbol.space.shape, symbol.space.cardinality, symbol.span, symbol.name, frozenset())
@@ -268,6 +280,7 @@ def _fn(context: Context, declaration: ast.Fn) -> None:
         space = space_of(context, parameter.type, scope, data=True)
         if space is None:
             return
+        scope.dims |= {n: Dim.of(n) for d in space.shape for n in d.names if n not in context.solvable}
         symbol = Local(parameter.name.text, space, parameter.name.span)
         scope.entries[parameter.name.text] = Reference(space.type, parameter.name.span, symbol, range=space.range)
     expression(context, declaration.value, scope)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from energylang.diagnostics import Diagnostics, Label, suggest
@@ -16,6 +17,10 @@ CONSTANTS: dict[str, float] = {"pi": 3.141592653589793, "infinity": float("inf")
 """Values that the language itself names."""
 
 Const = bool | int | float
+
+DEEPEST_CALLS = 100
+MOST_CALLS = 50_000
+"""Beyond these a model is refused: deeper than Python's stack can follow, or longer than anyone waits."""
 
 
 class Poison:
@@ -83,6 +88,50 @@ class Context:
     expanding: list[str] = field(default_factory=list)
     """Functions and distributions being expanded, to find cycles."""
     top: Scope = field(default_factory=Scope)
+    calls: int = 0
+    """How many calls were expanded: functions that double in size would never end."""
+    _standard: Context | None = None
+
+    def home(self, declaration: ast.AnyDeclaration) -> Context:
+        """Where the names in a declaration are looked up.
+
+        For the standard library that is the library alone: a model that declares `k` or `fn lgamma` changes nothing in it.
+        """
+        if not isinstance(declaration, ast.Energy | ast.Fn):
+            return self
+        if self.library.get(declaration.name.text) is not declaration:
+            return self
+        if self._standard is None:
+            self._standard = replace(
+                self, overrides={}, values={}, callables={}, consts={}, broken=set(), data={}, params={}, lets={},
+                dim_sites={}, solvable=set(), top=Scope(),
+            )  # fmt: skip
+            self._standard._standard = self._standard
+        return self._standard
+
+    @contextmanager
+    def expansion(self, key: str, name: str, span: Span) -> Iterator[bool]:
+        """Around the body of something that is expanded where it is called; False, after a diagnostic, where it must not be."""
+        self.calls += 1
+        if key in self.expanding:
+            self.error("E0204", f"`{name}` calls itself", span, fix="use whole-array operations instead of recursion")
+            yield False
+        elif len(self.expanding) >= DEEPEST_CALLS or self.calls > MOST_CALLS:
+            deep = len(self.expanding) >= DEEPEST_CALLS
+            if deep or self.calls == MOST_CALLS + 1:
+                limit = f"{DEEPEST_CALLS} calls inside each other" if deep else f"{MOST_CALLS:,} expanded calls"
+                self.error(
+                    "E0209", f"`{name}` takes the model beyond {limit}", span,
+                    cause="a function is expanded wherever it is called, so those that call others twice double in size",
+                    fix="name what is used twice with `let`, or use fewer functions",
+                )  # fmt: skip
+            yield False
+        else:
+            self.expanding.append(key)
+            try:
+                yield True
+            finally:
+                self.expanding.pop()
 
     def error(
         self,

@@ -6,15 +6,15 @@ the batch. Arguments broadcast to the target's batch and never enlarge it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from energylang.check.context import POISON, Context, Found, Poison, Scope, did_you_mean
 from energylang.check.expressions import apply, expression, shaped
 from energylang.check.spaces import dim_of
-from energylang.check.supports import supported
+from energylang.check.supports import sums_to_one, supported
 from energylang.diagnostics import Label
-from energylang.ir.nodes import Expr, Literal, Local, Map, Reference
-from energylang.ir.operations import OperationError, broadcast_shapes
+from energylang.ir.nodes import Apply, Expr, Literal, Local, Map, Reference, children, walk
+from energylang.ir.operations import OPERATIONS, OperationError, broadcast_shapes
 from energylang.ir.types import SPACES, Dim, Kind, Range, Shape, Space, Type, show_shape
 from energylang.source import Span
 from energylang.syntax import ast
@@ -151,16 +151,24 @@ def _count(n: int) -> str:
 
 def _inlined(context: Context, call: Call) -> Found:
     good = True
-    target_batch: Shape | None = None
+    batches: list[Shape] = []
     for parameter in call.signature.variables:
-        value = call.targets[parameter.name.text]
-        batch = _fit(context, call, parameter, value)
-        good = good and batch is not None
-        if batch is not None:
-            target_batch = batch if target_batch is None or len(batch) > len(target_batch) else target_batch
-    if not good or target_batch is None:
+        batch = _fit(context, call, parameter, call.targets[parameter.name.text])
+        if batch is None:
+            good = False
+        else:
+            batches.append(batch)
+    if not good:
         return POISON
-    call.batch = target_batch
+    try:
+        call.batch = broadcast_shapes(batches)
+    except OperationError as problem:
+        values = list(call.targets.values())
+        return context.error(
+            "E0301", f"the variables of `{call.name}` do not fit together", call.span,
+            related=[Label(values[i].span, f"this is {shaped(values[i])}") for i in problem.blame],
+            cause=problem.cause, fix="give them one batch shape, event dims last",
+        )  # fmt: skip
     for parameter in call.signature.conditions:
         value = call.conditions[parameter.name.text]
         batch = _fit(context, call, parameter, value)
@@ -204,6 +212,7 @@ def _fit(context: Context, call: Call, parameter: ast.Parameter, value: Expr) ->
             fix="real values are never rounded silently",
         )
         return None
+    argument = parameter not in call.signature.variables
     rank = len(declared.dims)
     shape = value.type.shape
     if len(shape) < rank:
@@ -230,7 +239,13 @@ def _fit(context: Context, call: Call, parameter: ast.Parameter, value: Expr) ->
             return None
         if not _unify(context, call, declared.arguments[0], high + 1, value):
             return None
-    if parameter not in call.signature.variables and not _argument_inside(context, call, name, info.range, value):
+    if argument and not _argument_inside(context, call, name, info.range, value):
+        return None
+    if argument and declared.name.text == "simplex" and not sums_to_one(value):
+        context.error(
+            "E0405", f"`{name}` of `{call.name}` is on the simplex, and this does not sum to one", value.span,
+            fix="declare it `simplex[k]`, or divide it by its sum",
+        )  # fmt: skip
         return None
     call.batches[name] = shape[: len(shape) - rank]
     return call.batches[name]
@@ -241,10 +256,11 @@ def _axes(rank: int) -> str:
 
 
 def _unify(context: Context, call: Call, pattern: ast.Expression, dim: Dim, value: Expr) -> bool:
-    if isinstance(pattern, ast.Name) and pattern.text not in call.dims and pattern.text not in context.values:
+    home = context.home(call.declaration)
+    if isinstance(pattern, ast.Name) and pattern.text not in call.dims and pattern.text not in home.values:
         call.dims[pattern.text] = dim
         return True
-    wanted = dim_of(context, pattern, Scope(dims=call.dims))
+    wanted = dim_of(home, pattern, Scope(dims=call.dims))
     if wanted is None:
         return False
     if wanted == dim:
@@ -275,61 +291,100 @@ def _argument_inside(context: Context, call: Call, name: str, wanted: Range, val
 
 
 def _body(context: Context, call: Call) -> Found:
-    """The body with its arguments in place: directly where it works elementwise, by a `Map` over the batch otherwise."""
-    key = f"energy {call.name}"
-    if key in context.expanding:
-        return context.error("E0204", f"`{call.name}` uses itself", call.span)
+    """The body with its arguments in place: directly where it works elementwise, by a `Map` over the batch otherwise.
+
+    The body is read once, over locals that have the shapes of one event; what it means does not depend on the batch.
+    """
+    home = context.home(call.declaration)
     arguments = {**call.targets, **call.conditions}
-    simple = isinstance(call.declaration.body, ast.Block) is False and all(
-        not p.type.dims for p in call.signature.variables if p.type is not None
-    )
-    unbatched = all(
-        not call.batches[p.name.text] for p in call.signature.conditions if p.type is not None and p.type.dims
-    )
-    direct = not call.batch or (simple and unbatched)
-    scope = context.top.child()
+    scope = home.top.child()
     scope.dims = dict(call.dims)
-    locals_: list[Local] = []
-    if direct:
-        scope.entries.update(arguments)
-    else:
-        for name, value in arguments.items():
-            event = value.type.shape[len(call.batches[name]) :]
-            local = Local(
-                name,
-                Space(
-                    "real" if value.type.kind is Kind.REAL else "int" if value.type.kind is Kind.INT else "bool", event
-                ),
-                value.span,
-            )
-            locals_.append(local)
-            scope.entries[name] = Reference(Type(value.type.kind, event), value.span, local, range=value.range)
-    context.expanding.append(key)
-    try:
+    locals_: dict[str, Local] = {}
+    for name, value in arguments.items():
+        event = value.type.shape[len(call.batches[name]) :]
+        local = Local(name, Space(_plain_space(value.type.kind), event), value.span)
+        locals_[name] = local
+        scope.entries[name] = Reference(local.space.type, value.span, local, range=value.range)
+    with home.expansion(f"energy {call.name}", call.name, call.span) as allowed:
+        if not allowed:
+            return POISON
         if isinstance(call.declaration.body, ast.Block):
             from energylang.check.energies import block_value
 
-            body = block_value(context, call.declaration.body, scope, call.span)
+            body = block_value(home, call.declaration.body, scope, call.span)
         else:
-            body = expression(context, call.declaration.body, scope)
-    finally:
-        context.expanding.pop()
+            body = expression(home, call.declaration.body, scope)
     if isinstance(body, Poison):
         return POISON
-    if direct:
-        if body.type.shape == call.batch:
-            return body
-        return apply(context, "broadcast", [body], call.span, call.batch)
     if body.type.shape:
         return context.error(
             "E0307", f"the energy of `{call.name}` is {body.type}, and should be one number", call.declaration.span
         )
+    values = {local: arguments[name] for name, local in locals_.items()}
+    if _elementwise(body, frozenset(local for name, local in locals_.items() if call.batches[name])):
+        direct = _substituted(context, body, values)
+        if isinstance(direct, Poison) or direct.type.shape == call.batch:
+            return direct
+        return apply(context, "broadcast", [direct], call.span, call.batch)
     return Map(
         Type(body.type.kind, call.batch),
         call.span,
-        tuple(locals_),
-        tuple(arguments.values()),
+        tuple(values),
+        tuple(values.values()),
         body,
         len(call.batch),
         range=body.range,
     )
+
+
+def _plain_space(kind: Kind) -> str:
+    return {Kind.REAL: "real", Kind.INT: "int", Kind.BOOL: "bool"}[kind]
+
+
+def _elementwise(body: Expr, batched: frozenset[Local]) -> bool:
+    """Whether putting whole batches for the batched locals gives the body of every element.
+
+    So it is where they meet only elementwise operations on scalars, and index all axes of tables that have no batch.
+    """
+    dependent: set[int] = set()
+    for node in walk(body):
+        if isinstance(node, Reference):
+            if node.symbol in batched:
+                dependent.add(id(node))
+                if node.type.shape:
+                    return False
+            continue
+        below = children(node)
+        if not any(id(c) in dependent for c in below):
+            continue
+        dependent.add(id(node))
+        scalars = below[1:] if isinstance(node, Apply) and node.operation == "index" else below
+        if not isinstance(node, Apply) or any(c.type.shape for c in scalars):
+            return False
+        if node.operation == "index":
+            whole = len(node.attributes) == len(below[0].type.shape) and all(a == ("at",) for a in node.attributes)
+            if id(below[0]) in dependent or not whole:
+                return False
+        elif OPERATIONS[node.operation].group != "elementwise":
+            return False
+    return True
+
+
+def _substituted(context: Context, body: Expr, values: dict[Local, Expr]) -> Found:
+    """The body with values for its locals, simplified where they are numbers."""
+    made: dict[int, Expr] = {}
+    for node in walk(body):
+        found: Found = node
+        below = children(node)
+        if isinstance(node, Reference) and isinstance(node.symbol, Local):
+            found = values.get(node.symbol, node)
+        elif any(made[id(c)] is not c for c in below):
+            replaced = [made[id(c)] for c in below]
+            if isinstance(node, Apply):
+                found = apply(context, node.operation, replaced, node.span, node.attributes)
+            elif isinstance(node, Map):
+                found = replace(node, arguments=tuple(replaced[:-1]), body=replaced[-1])
+        if isinstance(found, Poison):
+            return POISON
+        made[id(node)] = found
+    return made[id(body)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from energylang.check.context import POISON, Context, Found, Poison, Scope, did_you_mean
+from energylang.check.context import POISON, Context, Found, Poison, Scope, did_you_mean, literal
 from energylang.check.distributions import Call, tilde_call
 from energylang.check.expressions import apply, expression
 from energylang.check.spaces import require_solvable, space_of
@@ -23,7 +23,7 @@ from energylang.ir.nodes import (
     Variable,
     symbols,
 )
-from energylang.ir.types import Kind, Space
+from energylang.ir.types import Dim, Kind, Space
 from energylang.source import Span
 from energylang.syntax import ast
 
@@ -103,19 +103,24 @@ def _symbols(
             failed = True
             continue
         if not random:
-            extra |= {n for d in space.shape for n in d.names} | (
-                space.cardinality.names if space.cardinality else set()
-            )
+            # A condition fixes the dims that it names alone, and an int is a dim itself.
+            extra |= {n for d in space.shape if (n := d.single_name)}
+            extra |= {name} if space.kind in ("int", "count") and not space.shape else set()
         elif space.kind == "count":
             context.not_yet("unbounded counts as variables are", parameter.span)
-            failed = True
-        if declaration.kind != "distribution" and not require_solvable(
-            context, space.shape, space.cardinality, parameter.span, name, frozenset(extra)
-        ):
             failed = True
         symbol = Variable(name, space, parameter.name.span) if random else Condition(name, space, parameter.name.span)
         found[random].append(symbol)
         scope.entries[name] = Reference(space.type, parameter.name.span, symbol, range=space.range)
+    for symbol in (*found[False], *found[True]):
+        space = symbol.space
+        if declaration.kind == "distribution":
+            extra |= {n for d in space.shape for n in d.names} | (
+                space.cardinality.names if space.cardinality else set()
+            )
+        elif not require_solvable(context, space.shape, space.cardinality, symbol.span, symbol.name, frozenset(extra)):
+            failed = True
+    scope.dims |= {n: Dim.of(n) for n in extra - names.keys()}
     if not signature.variables:
         context.error(
             "E0504",
@@ -160,8 +165,10 @@ def block_value(context: Context, block: ast.Block, scope: Scope, span: Span) ->
     """The energy of a block as one expression."""
     draft = Draft()
     read_block(context, block, scope, draft)
-    if draft.failed or not draft.terms:
+    if draft.failed:
         return POISON
+    if not draft.terms:
+        return literal(0, span)
     total: Found = draft.terms[0].value
     for term in draft.terms[1:]:
         if isinstance(total, Poison):
@@ -240,12 +247,13 @@ def _tilde(context: Context, statement: ast.Tilde, scope: Scope, draft: Draft) -
         for argument in node.arguments:
             expression(context, argument.value, scope)
         return
-    symbol = base_symbol(target)
-    if symbol is None:
+    if base_symbol(target) is None and not _names_data(statement.target, target):
         draft.failed = True
+        given = isinstance(target, Reference)
         context.error(
             "E0501", "this cannot stand left of `~`", statement.target.span,
-            cause="it is computed, and its density would need a Jacobian that EnergyLang never invents",
+            cause=f"`{target.symbol.name}` is neither random nor data" if given
+            else "it is computed, and its density would need a Jacobian that EnergyLang never invents",
             fix=f"write `+= {name}({one_line(statement.target.span.text)} | …)` to add the energy as it is",
         )  # fmt: skip
         return
@@ -257,6 +265,13 @@ def _tilde(context: Context, statement: ast.Tilde, scope: Scope, draft: Draft) -
     if value.type.shape:
         value = apply(context, "sum", [value], statement.span, tuple(range(len(value.type.shape))))
     _add_term(context, draft, value, statement.span)
+
+
+def _names_data(node: ast.Expression, value: Expr) -> bool:
+    """Whether a target is a `let` that is made of data alone, or an index or slice of one."""
+    while isinstance(node, ast.Index):
+        node = node.base
+    return isinstance(node, ast.Name) and all(isinstance(s, Data | Let) for s in symbols(value))
 
 
 def _report(context: Context, statement: ast.Report, scope: Scope, draft: Draft) -> None:
@@ -301,9 +316,9 @@ def _normalisation(declaration: ast.Energy, variables: tuple[Variable, ...], dra
     depends: dict[str, set[str]] = {}
     for target, call, _ in draft.tildes:
         symbol = base_symbol(target)
-        if isinstance(symbol, Data | Let):
-            return Normalisation.UNKNOWN, f"`~` on data (`{symbol.name}`): log Z is the evidence"
-        assert symbol is not None
+        if not isinstance(symbol, Variable):
+            what = f"`{symbol.name}`" if symbol is not None else "a `let`"
+            return Normalisation.UNKNOWN, f"`~` on data ({what}): log Z is the evidence"
         if not isinstance(target, Reference):
             return Normalisation.UNKNOWN, f"`{symbol.name}` is given a density in parts"
         if symbol.name in seen:

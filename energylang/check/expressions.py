@@ -77,7 +77,7 @@ def _name(context: Context, node: ast.Name, scope: Scope) -> Found:
         return POISON if value is None else literal(value, node.span)
     if name in scope.dims:
         return _dim_value(scope.dims[name], node.span)
-    if name in context.dim_sites and declaration is None:
+    if name in context.solvable and declaration is None:
         return _dim_value(Dim.of(name), node.span)
     if name in CONSTANTS:
         return literal(CONSTANTS[name], node.span)

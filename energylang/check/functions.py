@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from energylang.check.constants import evaluate
 from energylang.check.context import POISON, Context, Found, Poison, Scope, did_you_mean, literal
 from energylang.check.expressions import apply, expression
-from energylang.check.spaces import dim_of
+from energylang.check.spaces import dim_of, space_of
 from energylang.diagnostics import Label
 from energylang.ir.nodes import Apply, Expr
-from energylang.ir.types import Dim, Kind, Range, Type
+from energylang.ir.types import SPACES, Dim, Kind, Range, Type
 from energylang.source import Span
 from energylang.syntax import ast
 
@@ -125,7 +125,8 @@ def _wrong_call(context: Context, name: str, function: Function, node: ast.Call,
 def _call_fn(context: Context, declaration: ast.Fn, node: ast.Call, scope: Scope) -> Found:
     name = declaration.name.text
     names = [p.name.text for p in declaration.parameters]
-    inner = context.top.child()
+    home = context.home(declaration)
+    inner = home.top.child()
     values: dict[str, Found] = {}
     for i, argument in enumerate(node.arguments):
         parameter = argument.name.text if argument.name else names[i] if i < len(names) else None
@@ -143,18 +144,55 @@ def _call_fn(context: Context, declaration: ast.Fn, node: ast.Call, scope: Scope
             "E0206", f"`{name}` needs `{', '.join(missing)}`" if missing else f"`{name}` is a function, and only energies are called with a bar",
             node.span, related=[Label(declaration.name.span, "declared here")],
         )  # fmt: skip
-    if f"fn {name}" in context.expanding:
-        return context.error(
-            "E0204", f"`{name}` calls itself", node.span, fix="use whole-array operations instead of recursion"
-        )
-    inner.entries.update(values)
     if any(isinstance(v, Poison) for v in values.values()):
         return POISON
-    context.expanding.append(f"fn {name}")
-    try:
-        return expression(context, declaration.value, inner)
-    finally:
-        context.expanding.pop()
+    fits = True
+    for parameter in declaration.parameters:
+        value = values[parameter.name.text]
+        if parameter.type is not None and isinstance(value, Expr):
+            fits = _parameter_fits(home, name, parameter, parameter.type, value, inner) and fits
+    if not fits:
+        return POISON
+    inner.entries.update(values)
+    with home.expansion(f"fn {name}", name, node.span) as allowed:
+        found = expression(home, declaration.value, inner) if allowed else POISON
+    if isinstance(found, Poison) or declaration.result is None:
+        return found
+    result = space_of(home, declaration.result, inner, data=True)
+    if result is None or (result.type.kind >= found.type.kind and result.shape == found.type.shape):
+        return POISON if result is None else found
+    return context.error(
+        "E0303" if result.type.kind >= found.type.kind else "E0302", f"`{name}` promises {result.type}, and its value is {found.type}", node.span,
+        related=[Label(declaration.result.span, "promised here")], fix="change the type after `->`, or leave it away",
+    )  # fmt: skip
+
+
+def _parameter_fits(
+    context: Context, name: str, parameter: ast.Parameter, declared: ast.TypeExpression, value: Expr, inner: Scope
+) -> bool:
+    """Whether an argument has the type of its parameter; dims that the type names get their value in `inner`."""
+    shape = value.type.shape
+    wanted: list[Dim] = []
+    for pattern, dim in zip(declared.dims, shape, strict=False):
+        if isinstance(pattern, ast.Name) and pattern.text not in inner.dims and pattern.text not in context.values:
+            inner.dims[pattern.text] = dim
+        found = dim_of(context, pattern, inner)
+        if found is None:
+            return False
+        wanted.append(found)
+    if declared.name.text not in SPACES:
+        return space_of(context, declared, inner, data=True) is not None
+    kind = SPACES[declared.name.text].kind
+    if len(shape) == len(declared.dims) and wanted == list(shape) and value.type.kind <= kind:
+        return True
+    shown = f"{kind}[{', '.join(d.span.text for d in declared.dims)}]" if declared.dims else str(kind)
+    code = "E0302" if value.type.kind > kind else "E0303" if len(shape) != len(declared.dims) else "E0301"
+    context.error(
+        code, f"`{parameter.name.text}` of `{name}` is {shown}, and this is {value.type}", value.span,
+        related=[Label(parameter.span, "declared here")],
+        fix="leave the parameter's type away, and the function takes arrays of every shape" if code != "E0302" else "",
+    )  # fmt: skip
+    return False
 
 
 # --- the functions of the language ------------------------------------------------------------------------------

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from energylang.check.constants import evaluate
 from energylang.check.context import Context
 from energylang.diagnostics import Label
-from energylang.ir.nodes import Apply, Data, Expr, Let, Literal, Reference, Variable, symbols
+from energylang.ir.nodes import Apply, Data, Expr, Let, Literal, Local, Param, Reference, Variable, symbols
 from energylang.ir.types import SPACES, Dim, Space
 from energylang.syntax import ast
 
@@ -14,11 +15,46 @@ if TYPE_CHECKING:
     from energylang.check.distributions import Call
 
 
-def base_symbol(value: Expr) -> Variable | Data | Let | None:
-    """The symbol that an expression is, or is an index or slice of."""
+def base_symbol(value: Expr) -> Variable | Data | Let | Local | None:
+    """The symbol that an expression is, or is an index or slice of.
+
+    A local stands for the variable of a distribution that is being expanded; its declaration was checked by itself.
+    """
     while isinstance(value, Apply) and value.operation == "index":
         value = value.arguments[0]
-    return value.symbol if isinstance(value, Reference) and isinstance(value.symbol, Variable | Data | Let) else None
+    if isinstance(value, Reference) and isinstance(value.symbol, Variable | Data | Let | Local):
+        return value.symbol
+    return None
+
+
+def _cuts_events(value: Expr) -> bool:
+    """Whether an index or slice takes entries out of an event: a part of a simplex is no simplex."""
+    while isinstance(value, Apply) and value.operation == "index":
+        base = value.arguments[0]
+        root = base_symbol(base)
+        rank = len(base.type.shape)
+        events = root.space.event_rank if root is not None else 0
+        for axis, item in enumerate(value.attributes):
+            if axis >= rank - events and item != ("slice", Dim(()), base.type.shape[axis], 1):
+                return True
+        value = base
+    return False
+
+
+def sums_to_one(value: Expr) -> bool:
+    """Whether an argument may lie on the simplex: numbers must sum to one, what is learned or random must be declared so.
+
+    What is computed, and data, are left to the run.
+    """
+    if isinstance(value, Apply) and value.operation == "stack":
+        numbers = [a.value for a in value.arguments if isinstance(a, Literal)]
+        return len(numbers) < len(value.arguments) or abs(sum(numbers) - 1.0) < 1e-6
+    root = value
+    while isinstance(root, Apply) and root.operation == "index":
+        root = root.arguments[0]
+    if not isinstance(root, Reference) or not isinstance(root.symbol, Variable | Param):
+        return True
+    return root.symbol.space.kind == "simplex" and not _cuts_events(value)
 
 
 def supported(context: Context, call: Call, parameter: ast.Parameter, target: Expr) -> bool:
@@ -26,15 +62,23 @@ def supported(context: Context, call: Call, parameter: ast.Parameter, target: Ex
     assert parameter.type is not None
     symbol = base_symbol(target)
     wanted = parameter.type.name.text
-    if symbol is None or isinstance(symbol, Let):
+    if not isinstance(symbol, Variable | Data):
         return True
     space = symbol.space
     random = isinstance(symbol, Variable)
+    part = _cuts_events(target)
     allowed, exact = _compare(context, call, parameter.type, space, random)
+    if allowed and part and wanted in ("simplex", "ordered", "positive_ordered"):
+        context.error(
+            "E0401", f"`{call.name}` takes whole events, and this is a part of `{symbol.name}`", target.span,
+            related=[Label(symbol.span, f"`{symbol.name}` is {space}")],
+            cause="entries of a simplex or of an ordered vector are no such thing by themselves", fix=f"give all of `{symbol.name}` the density",
+        )  # fmt: skip
+        return False
     if allowed:
-        if not exact and random:
+        if not exact and isinstance(symbol, Variable):
             call.exact_support = False
-            return _truncated(context, call, symbol, space)
+            return _truncated(context, call, parameter, symbol, space, part)
         return True
     shown = wanted if wanted != "interval" else _interval_text(context, call, parameter.type)
     context.error(
@@ -63,7 +107,8 @@ def _compare(context: Context, call: Call, wanted: ast.TypeExpression, space: Sp
     if name == "real":
         return True, False
     if name == "positive":
-        return space.kind in ("unit", "positive_ordered", "simplex") or (space.low or -1.0) >= 0.0, False
+        inside = space.kind in ("unit", "positive_ordered", "simplex")
+        return inside or (space.low is not None and space.low >= 0.0), False
     if name in ("unit", "interval"):
         low, high = (0.0, 1.0) if name == "unit" else _interval_bounds(context, call, wanted)
         bottom, top = (0.0, 1.0) if space.kind in ("unit", "simplex") else (space.low, space.high)
@@ -77,7 +122,11 @@ def _interval_bounds(context: Context, call: Call, wanted: ast.TypeExpression) -
     bounds: list[float | None] = []
     for argument in wanted.arguments:
         value = call.conditions.get(argument.text) if isinstance(argument, ast.Name) else None
-        bounds.append(float(value.value) if isinstance(value, Literal) else None)
+        if value is None:
+            known = evaluate(context.home(call.declaration), argument, quiet=True)
+        else:
+            known = value.value if isinstance(value, Literal) else None
+        bounds.append(None if known is None else float(known))
     return bounds[0], bounds[1]
 
 
@@ -86,21 +135,33 @@ def _interval_text(context: Context, call: Call, wanted: ast.TypeExpression) -> 
     return "interval(low, high) with constant bounds" if low is None or high is None else f"interval({low:g}, {high:g})"
 
 
-def _truncated(context: Context, call: Call, symbol: Variable, space: Space) -> bool:
+def _untruncated(space: Space) -> str:
+    if space.kind in ("ordered", "positive_ordered"):
+        return "give all entries one distribution with scalar arguments, or use constant arguments"
+    whole = {"positive": ", such as `half_normal`", "unit": ", such as `beta`"}.get(space.kind, "")
+    return f"use a distribution on {space.kind}{whole}, or constant arguments"
+
+
+def _truncated(
+    context: Context, call: Call, parameter: ast.Parameter, symbol: Variable, space: Space, part: bool
+) -> bool:
     """The space cuts the support: a constant is missing, harmless only where the arguments are constant."""
     varying = sorted({s.name for v in call.conditions.values() for s in symbols(v) if not isinstance(s, Data | Let)})
-    exchangeable = space.kind in ("ordered", "positive_ordered") and all(
-        not b for b in call.batches.values() if b != call.batch
-    )
+    # Ordering k draws of one law cuts their density by the constant k!, whatever its arguments are.
+    batches = [call.batches[p.name.text] for p in call.signature.conditions]
+    one_law = all(not batch or batch[-1].constant == 1 for batch in batches)
+    same_reach = space.kind == "ordered" or (parameter.type is not None and parameter.type.name.text == "positive")
+    ordered = space.kind in ("ordered", "positive_ordered")
+    exchangeable = ordered and not part and one_law and same_reach
     if varying and not exchangeable:
         context.error(
             "E0402", f"`{call.name}` is cut to {space.kind} here, and its arguments vary", call.span,
             related=[Label(symbol.span, "declared here")],
             cause=f"the missing normalising constant depends on `{', '.join(varying)}`",
-            fix=f"use a distribution on {space.kind}, such as `half_normal`, or constant arguments",
+            fix=_untruncated(space),
         )  # fmt: skip
         return False
-    if not exchangeable:
+    if not ordered:
         context.diagnostics.add(
             "L0101", f"`{call.name}` is cut to {space.kind} for `{symbol.name}`: a density up to a constant", call.span,
             fix="`half_normal`, `half_cauchy` and `half_student_t` are whole on the positive reals" if space.kind == "positive" else "",

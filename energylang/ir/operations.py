@@ -152,12 +152,12 @@ def _integer(name: str) -> Rule:
                     fix="use `/` for real division, or `floor(x / y)`",
                 )
         divisor = arguments[1].range
-        low = divisor.number_low()
-        known = name == "mod" and (isinstance(arguments[1], LiteralNode) or low is not None) and (low or 0) > 0
-        high = divisor.high - 1 if isinstance(divisor.high, Dim) else None
-        if known and isinstance(arguments[1], LiteralNode):
-            high = Dim.of(int(arguments[1].value) - 1)
-        return Type(Kind.INT, _shape(arguments)), Range(Dim.of(0), high) if known else ANYWHERE
+        low, high = divisor.low, divisor.high
+        # A divisor that is a dim (or an int from data) is one value; that it is positive is seen when data are bound.
+        above = isinstance(low, Dim) and (low == high if low.constant is None else low.constant > 0)
+        if name == "mod" and above:
+            return Type(Kind.INT, _shape(arguments)), Range(Dim.of(0), high - 1 if isinstance(high, Dim) else None)
+        return Type(Kind.INT, _shape(arguments)), ANYWHERE
 
     return rule
 
