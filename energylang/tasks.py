@@ -17,6 +17,7 @@ from energylang.check.tasks import method_call, option_problem
 from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics, suggest
 from energylang.ir.nodes import Energy as EnergyNode
 from energylang.ir.nodes import Task, symbols
+from energylang.lower.bounds import problems_of
 from energylang.lower.data import Bound, bind_conditions
 from energylang.lower.evaluate import evaluate
 from energylang.lower.operations import NUMPY
@@ -84,6 +85,9 @@ def resolve_bindings(
     given: dict[str, Any] = {}
     if task is not None:
         for name, value in task.bindings:
+            wrong = problems_of([value], bound.values, bound.dims)
+            if wrong:
+                raise DiagnosticError(wrong)
             given[name] = evaluate([value], {s: bound.values[s.key] for s in symbols(value)}, bound.dims, NUMPY)[0]
     given.update(on)
     places = [c.name for c in node.conditions]

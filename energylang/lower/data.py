@@ -12,12 +12,10 @@ import numpy as np
 from energylang.diagnostics import Diagnostics, Label, suggest
 from energylang.ir.nodes import Condition, Let, Program, Symbol, symbols
 from energylang.ir.types import Dim, Kind, Space
+from energylang.lower.bounds import MOST_ENTRIES, problems_of
 from energylang.lower.evaluate import evaluate
 from energylang.lower.operations import NUMPY
 from energylang.source import Span
-
-MOST_ENTRIES = 2**33
-"""Arrays beyond this many numbers are refused before anything is allocated."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +54,7 @@ def bind(program: Program, given: Mapping[str, Any], diagnostics: Diagnostics) -
             bound.values[data.key] = array
     if diagnostics.failed or not check_bound(program.data, bound, diagnostics):
         return None
-    _lets(program, bound)
-    return bound
+    return bound if _lets(program, bound, diagnostics) else None
 
 
 def read_value(value: Any, symbol: Symbol, diagnostics: Diagnostics) -> np.ndarray | None:
@@ -90,6 +87,15 @@ def read_value(value: Any, symbol: Symbol, diagnostics: Diagnostics) -> np.ndarr
                 symbol.span, fix="reals are never rounded silently: round the data, or declare it `real`",
             )  # fmt: skip
             return None
+    # The bound itself is a float, and the comparison with it is exact: above it nothing is an int64.
+    beyond = (array >= 2.0**63) | (array < -(2.0**63))
+    if array.dtype.kind in "fu" and beyond.any():
+        where = _first(beyond)
+        diagnostics.add(
+            "E0702", f"{_entry(symbol.name, where)} is {array[where]:g}, and integers have 64 bits", symbol.span,
+            fix="declare it `real`",
+        )  # fmt: skip
+        return None
     return array.astype(np.int64)
 
 
@@ -110,7 +116,10 @@ def solve(symbol: Symbol, array: np.ndarray, bound: Bound, diagnostics: Diagnost
             fix="give an array with the declared axes",
         )  # fmt: skip
         return False
-    if not shape and symbol.space.info.kind is Kind.INT:
+    if not shape and symbol.space.kind in ("int", "count"):
+        if isinstance(symbol, Condition) and symbol.name in bound.dims:
+            # Data have a dim of this name, which is another thing.
+            return True
         return _fix(symbol.name, int(array), f"`{symbol.name}` itself", symbol, bound, diagnostics)
     good = True
     for axis, (dim, size) in enumerate(zip(shape, array.shape, strict=True)):
@@ -224,18 +233,30 @@ def _outside(space: Space, array: np.ndarray, dims: Mapping[str, int]) -> tuple[
     return None, ""
 
 
-def _lets(program: Program, bound: Bound) -> None:
-    """Top-level lets, in float64, operands first."""
-    pending = list(program.lets)
+def _lets(program: Program, bound: Bound, diagnostics: Diagnostics) -> bool:
+    """Top-level lets, in float64, those that others need first."""
+    ready: set[str] = set()
+    pending = list(reversed(program.lets))
     while pending:
-        for let in pending:
-            assert let.value is not None
-            needs = {s.key for s in symbols(let.value) if isinstance(s, Let)}
-            if needs <= bound.values.keys():
-                environment = {s: bound.values[s.key] for s in symbols(let.value)}
-                bound.values[let.key] = np.asarray(evaluate([let.value], environment, bound.dims, NUMPY)[0])
-                pending.remove(let)
-                break
+        let = pending[-1]
+        assert let.value is not None
+        if let.key in ready:
+            pending.pop()
+            continue
+        needs = [s for s in symbols(let.value) if isinstance(s, Let) and s.key not in ready]
+        if needs:
+            pending += needs
+            continue
+        problems = problems_of([let.value], bound.values, bound.dims)
+        if problems:
+            diagnostics.found += problems
+            return False
+        environment = {s: bound.values[s.key] for s in symbols(let.value)}
+        with np.errstate(all="ignore"):
+            bound.values[let.key] = np.asarray(evaluate([let.value], environment, bound.dims, NUMPY)[0])
+        ready.add(let.key)
+        pending.pop()
+    return True
 
 
 def bind_conditions(

@@ -155,8 +155,12 @@ def compile_energy(
 def as_array(value: Any) -> Array:
     """On the device, at the precision of the run: float32 and int32, or float64 under `--x64`.
 
+    Integers beyond 32 bits become reals.
+
     Converted by numpy, and put there rather than made there: `jnp.asarray` compiles a program for each shape.
     """
     value = np.asarray(value)
+    if value.dtype.kind == "i" and value.size and max(-int(value.min()), int(value.max())) >= 2**31:
+        value = value.astype(np.float64)
     kinds = {"f": jnp.result_type(float), "i": np.int32}
     return jax.device_put(value.astype(kinds.get(value.dtype.kind, value.dtype)))

@@ -78,23 +78,7 @@ def _arithmetic(name: str) -> Implementation:
     return run
 
 
-def _roomy(b: Backend, *operands: Any) -> tuple[Any, ...]:
-    """Integer scalars of JAX as reals before they are multiplied: a squared count of 50,000 spins overflows int32."""
-    if b.name == "numpy" or not any(_is_count(x) for x in operands):
-        return operands
-    return tuple(x * 1.0 if _is_count(x) else x for x in operands)
-
-
-def _is_count(x: Any) -> bool:
-    return getattr(x, "shape", None) == () and getattr(x.dtype, "kind", "") in "iu"
-
-
-def _multiply(b: Backend, x: Any, y: Any) -> Any:
-    return _arithmetic("multiply")(b, *_roomy(b, x, y))
-
-
 def _power(b: Backend, base: Any, exponent: Any) -> Any:
-    (base,) = _roomy(b, base)
     if isinstance(exponent, int | float) and float(exponent).is_integer() and abs(exponent) <= 16:
         # A Python int stays static in JAX: the derivative is one power less, not one product more.
         return (base if exponent >= 0 else base * 1.0) ** int(exponent)
@@ -199,7 +183,7 @@ def _matmul(b: Backend, x: Any, y: Any) -> Any:
 
 
 _TABLE: dict[str, Implementation] = {
-    **{name: _arithmetic(f) for name, f in {"add": "add", "sub": "subtract", "neg": "negative"}.items()},
+    **{name: _arithmetic(f) for name, f in {"add": "add", "sub": "subtract", "neg": "negative", "mul": "multiply"}.items()},
     **{name: _plain(f) for name, f in {
         "div": "true_divide", "floordiv": "floor_divide", "mod": "mod", "eq": "equal", "ne": "not_equal", "lt": "less",
         "le": "less_equal", "gt": "greater", "ge": "greater_equal", "and": "logical_and", "or": "logical_or", "not": "logical_not",
@@ -213,7 +197,7 @@ _TABLE: dict[str, Implementation] = {
     }.items()},
     **{name: _to_int(name) for name in ("floor", "ceil", "round")},
     **{name: _reduction(name) for name in ("sum", "prod", "mean", "max", "min", "any", "all")},
-    "mul": _multiply, "pow": _power, "lgamma": _lgamma, "lbeta": _lbeta, "softplus": _softplus, "log_inv_logit": _log_inv_logit,
+    "pow": _power, "lgamma": _lgamma, "lbeta": _lbeta, "softplus": _softplus, "log_inv_logit": _log_inv_logit,
     "log_bessel_i0": _log_bessel_i0, "where": _where, "roll": _roll, "index": _index, "reshape": _reshape,
     "transpose": _transpose, "concatenate": _concatenate, "stack": _stack, "broadcast": _broadcast, "logsumexp": _logsumexp,
     "cumsum": _cumsum, "softmax": _softmax, "log_softmax": _log_softmax, "iota": _iota, "matmul": _matmul,

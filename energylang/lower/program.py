@@ -15,12 +15,14 @@ import numpy as np
 from jax import Array
 
 from energylang.diagnostics import Diagnostic, DiagnosticError
-from energylang.ir.nodes import Apply, Condition, Data, Energy, Expr, Let, Param, Symbol, Variable, symbols, walk
+from energylang.ir.nodes import Condition, Data, Energy, Let, Param, Symbol, Variable, symbols
 from energylang.ir.types import Dim
+from energylang.lower.bounds import MOST_ENTRIES, empty_extremes, too_large, wrong_indices
 from energylang.lower.colouring import colour, conflicts
-from energylang.lower.data import MOST_ENTRIES, Bound
+from energylang.lower.data import Bound
 from energylang.lower.evaluate import evaluate
 from energylang.lower.gains import coupled, diagonal_table
+from energylang.lower.integers import without_overflow
 from energylang.lower.operations import NUMPY
 from energylang.lower.spaces import CodeSlot, RealSlot
 from energylang.lower.structure import Continuous, Gather, Opaque, Quadratic, Structured, structure
@@ -28,6 +30,8 @@ from energylang.model import Facts, Selection, TermFact
 
 MOST_COLOURED = 200_000
 MOST_DENSE = 2_048
+MOST_VALUES = 2**31 - 1
+"""Codes are 32-bit integers."""
 
 
 @dataclass(eq=False)
@@ -103,9 +107,15 @@ class EnergyProgram:
 def lower(energy: Energy, bound: Bound) -> EnergyProgram:
     """The program of an energy. Raises DiagnosticError for dims without a value, sizes beyond memory, wrong indices."""
     dims = bound.dims
-    problems = _unsolved(energy, dims) or _too_large(energy, dims) or _wrong_indices(energy, bound)
+    problems = (
+        _unsolved(energy, dims)
+        or _empty(energy, dims)
+        or _too_large(energy, dims)
+        or wrong_indices(energy.roots, bound.values, dims)
+    )
     if problems:
         raise DiagnosticError(problems)
+    energy = without_overflow(energy, bound)
     real_slots, code_slots, cardinalities = _layout(energy, dims)
     environment: dict[Symbol, Any] = {
         s: bound.values[s.key]
@@ -132,6 +142,20 @@ def lower(energy: Energy, bound: Bound) -> EnergyProgram:
 
 def _dims_of(symbol: Symbol) -> list[Dim]:
     return [*symbol.space.shape, *([symbol.space.cardinality] if symbol.space.cardinality is not None else [])]
+
+
+def _empty(energy: Energy, dims: Mapping[str, int]) -> list[Diagnostic]:
+    """Events and cardinalities of no entries, and extremes of nothing."""
+    found = []
+    for symbol in energy.variables:
+        space = symbol.space
+        if space.cardinality is not None and space.cardinality.evaluate(dims) < 1:
+            found.append(Diagnostic("E0404", f"`{symbol.name}` is {space}, which has no values", symbol.span))
+        if space.kind == "simplex" and space.shape[-1].evaluate(dims) < 1:
+            found.append(
+                Diagnostic("E0404", f"`{symbol.name}` is {space}, and a simplex has at least 1 entry", symbol.span)
+            )
+    return found + empty_extremes(energy.roots, dims)
 
 
 def _unsolved(energy: Energy, dims: Mapping[str, int]) -> list[Diagnostic]:
@@ -165,60 +189,12 @@ def _too_large(energy: Energy, dims: Mapping[str, int]) -> list[Diagnostic]:
                     cause=f"that is {size * 4 / 2**30:,.0f} GiB for one draw", fix="make it smaller: `--set` changes a const",
                 )
             )  # fmt: skip
-    for expr in walk(*energy.roots):
-        names = {n for d in expr.type.shape for n in d.names}
-        if not found and names <= dims.keys():
-            size = 1
-            for dim in expr.type.shape:
-                size *= dim.evaluate(dims)
-            if size > MOST_ENTRIES:
-                found.append(Diagnostic("E0708", f"this has {size:,} entries", expr.span, fix="make its dims smaller"))
-    return found
-
-
-def _wrong_indices(energy: Energy, bound: Bound) -> list[Diagnostic]:
-    """Indices and slices that data decide, against the axes they index."""
-    found = []
-    dims = bound.dims
-    for expr in walk(*energy.roots):
-        if not isinstance(expr, Apply) or expr.operation != "index":
-            continue
-        base, *indices = expr.arguments
-        places = [axis for axis, item in enumerate(expr.attributes) if item[0] == "at"]
-        for axis, index in zip(places, indices, strict=True):
-            size = base.type.shape[axis].evaluate(dims)
-            wrong = _outside(index, size, bound)
-            if wrong is not None:
-                found.append(
-                    Diagnostic(
-                        "E0709", f"the index is {wrong}, and the axis has {size} entries (0 to {size - 1})", index.span,
-                        fix="indices count from 0: subtract 1 if they come from R, Julia or Stan",
-                    )
-                )  # fmt: skip
-        for axis, item in enumerate(expr.attributes):
-            if item[0] == "slice":
-                size = base.type.shape[axis].evaluate(dims)
-                start, stop = item[1].evaluate(dims), item[2].evaluate(dims)
-                if not 0 <= start <= stop <= size:
-                    found.append(
-                        Diagnostic(
-                            "E0304", f"the slice {start}:{stop} reaches outside an axis of size {size}", expr.span
-                        )
-                    )
-    return found
-
-
-def _outside(index: Expr, size: int, bound: Bound) -> int | None:
-    """A value of an index outside its axis; indices of variables lie in a range that the checker knows."""
-    inputs = symbols(index)
-    if all(isinstance(s, Data | Let | Condition) and s.key in bound.values for s in inputs):
-        values = np.asarray(evaluate([index], {s: bound.values[s.key] for s in inputs}, bound.dims, NUMPY)[0])
-        wrong = values[(values < -size) | (values >= size)]
-        return int(wrong.flat[0]) if wrong.size else None
-    high = index.range.high
-    if isinstance(high, Dim) and high.evaluate(bound.dims) >= size:
-        return high.evaluate(bound.dims)
-    return None
+        values = symbol.space.values
+        if values is not None and values.evaluate(dims) > MOST_VALUES:
+            found.append(
+                Diagnostic("E0708", f"an entry of `{symbol.name}` has {values.evaluate(dims):,} values", symbol.span)
+            )
+    return found or too_large(energy.roots, dims)
 
 
 # --- layout and tables ------------------------------------------------------------------------------------------

@@ -1,0 +1,102 @@
+"""What can only be said of expressions when data are known: sizes beyond memory, empty extremes, indices outside.
+
+`values` are data, lets and conditions by `Symbol.key`, `dims` sizes by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from energylang.diagnostics import Diagnostic
+from energylang.ir.nodes import Apply, Condition, Data, Expr, Let, symbols, walk
+from energylang.ir.types import Dim
+from energylang.lower.evaluate import evaluate
+from energylang.lower.operations import NUMPY
+
+MOST_ENTRIES = 2**33
+"""Arrays beyond this many numbers are refused before anything is allocated."""
+
+
+def problems_of(roots: Sequence[Expr], values: Mapping[str, Any], dims: Mapping[str, int]) -> list[Diagnostic]:
+    """What makes an expression of data impossible to compute."""
+    return too_large(roots, dims) or empty_extremes(roots, dims) or wrong_indices(roots, values, dims)
+
+
+def too_large(roots: Sequence[Expr], dims: Mapping[str, int]) -> list[Diagnostic]:
+    """The first expression below the roots whose value would exceed memory."""
+    for expr in walk(*roots):
+        size = prod(d.evaluate(dims) for d in expr.type.shape if d.names <= dims.keys())
+        if size > MOST_ENTRIES:
+            return [Diagnostic("E0708", f"this has {size:,} entries", expr.span, fix="make its dims smaller")]
+    return []
+
+
+def empty_extremes(roots: Sequence[Expr], dims: Mapping[str, int]) -> list[Diagnostic]:
+    """`max` and `min` over axes without entries: they have no value."""
+    found = []
+    for expr in walk(*roots):
+        if isinstance(expr, Apply) and expr.operation in ("max", "min"):
+            shape = expr.arguments[0].type.shape
+            if any(shape[axis].evaluate(dims) == 0 for axis in expr.attributes):
+                found.append(
+                    Diagnostic(
+                        "E0303",
+                        f"the `{expr.operation}` of no entries has no value",
+                        expr.span,
+                        cause="this array is empty",
+                    )
+                )
+    return found
+
+
+def wrong_indices(roots: Sequence[Expr], values: Mapping[str, Any], dims: Mapping[str, int]) -> list[Diagnostic]:
+    """Indices and slices that data decide, against the axes they index."""
+    found = []
+    for expr in walk(*roots):
+        if not isinstance(expr, Apply) or expr.operation != "index":
+            continue
+        base, *indices = expr.arguments
+        places = [axis for axis, item in enumerate(expr.attributes) if item[0] == "at"]
+        for axis, index in zip(places, indices, strict=True):
+            size = base.type.shape[axis].evaluate(dims)
+            wrong = _outside(index, size, values, dims)
+            if wrong is not None:
+                found.append(
+                    Diagnostic(
+                        "E0709", f"the index is {wrong}, and the axis has {size} entries (0 to {size - 1})", index.span,
+                        fix="indices count from 0: subtract 1 if they come from R, Julia or Stan",
+                    )
+                )  # fmt: skip
+        for axis, item in enumerate(expr.attributes):
+            if item[0] == "slice":
+                size = base.type.shape[axis].evaluate(dims)
+                start, stop = item[1].evaluate(dims), item[2].evaluate(dims)
+                if not 0 <= start <= stop <= size:
+                    found.append(
+                        Diagnostic(
+                            "E0304", f"the slice {start}:{stop} reaches outside an axis of size {size}", expr.span
+                        )
+                    )
+    return found
+
+
+def _outside(index: Expr, size: int, values: Mapping[str, Any], dims: Mapping[str, int]) -> int | None:
+    """A value of an index outside its axis; indices of variables lie in a range that the checker knows."""
+    inputs = symbols(index)
+    if all(isinstance(s, Data | Let | Condition) and s.key in values for s in inputs):
+        with np.errstate(all="ignore"):
+            known = np.asarray(evaluate([index], {s: values[s.key] for s in inputs}, dims, NUMPY)[0])
+        wrong = known[(known < -size) | (known >= size)]
+        return int(wrong.flat[0]) if wrong.size else None
+    low, high = index.range.low, index.range.high
+    if isinstance(low, Dim) and isinstance(high, Dim) and low.names | high.names <= dims.keys():
+        first, last = low.evaluate(dims), high.evaluate(dims)
+        if first < 0 or last < first:
+            return first if first < 0 else last
+        if last >= size:
+            return last
+    return None
