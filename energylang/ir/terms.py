@@ -43,12 +43,16 @@ class Analysis:
         self._variables: dict[int, frozenset[Variable]] = {}
         self._degrees: dict[int, Degree | None] = {}
         self._heights: dict[int, int] = {}
+        self._mixing: dict[int, bool] = {}
         for expr in walk(*roots):
             found = NONE.union(*(self._variables[id(c)] for c in children(expr)))
             if isinstance(expr, Reference) and isinstance(expr.symbol, Variable) and expr.symbol.space.discrete:
                 found |= {expr.symbol}
             self._variables[id(expr)] = found
             self._degrees[id(expr)] = self._degree(expr, found)
+            group = OPERATIONS[expr.operation].group if isinstance(expr, Apply) else "elementwise"
+            mixes = bool(found) and group not in ("elementwise", "gather")
+            self._mixing[id(expr)] = mixes or any(self._mixing[id(c)] for c in children(expr))
             self._heights[id(expr)] = 1 + max((self._heights[id(c)] for c in children(expr)), default=0)
 
     def height(self, expr: Expr) -> int:
@@ -138,12 +142,7 @@ class Analysis:
 
     def _mixes(self, expr: Expr) -> bool:
         """Whether some node below combines entries of discrete variables beyond elementwise and gather operations."""
-        return any(
-            isinstance(node, Apply)
-            and OPERATIONS[node.operation].group not in ("elementwise", "gather")
-            and bool(self.variables(node))
-            for node in walk(expr)
-        )
+        return self._mixing[id(expr)]
 
 
 def _inverse(expr: Expr) -> Expr:

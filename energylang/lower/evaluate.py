@@ -5,8 +5,11 @@ One loop over the operands-first order of the graph; what is shared is computed 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
+
+import numpy as np
 
 from energylang.ir.nodes import Apply, DimValue, Expr, Literal, Map, Reference, Symbol
 from energylang.ir.operations import OPERATIONS
@@ -28,12 +31,18 @@ def evaluate(
     known: values of nodes, by identity, that need not be computed.
     """
     values: dict[int, Any] = dict(known or {})
-    for expr in operands_first(roots, values):
-        values[id(expr)] = _value(expr, values, environment, dims, backend)
+    selections = _Selections(roots, values) if backend.name == "jax" else None
+    for expr in operands_first(roots, values, selections):
+        if selections is not None and selections.guarded(expr):
+            values[id(expr)] = selections.value(expr, values, environment, dims)
+        else:
+            values[id(expr)] = _value(expr, values, environment, dims, backend)
     return [values[id(root)] for root in roots]
 
 
-def operands_first(roots: Sequence[Expr], known: Mapping[int, Any] | None = None) -> list[Expr]:
+def operands_first(
+    roots: Sequence[Expr], known: Mapping[int, Any] | None = None, selections: _Selections | None = None
+) -> list[Expr]:
     """The nodes below the roots, operands before what uses them; bodies of maps are left to their map."""
     seen: set[int] = set(known or ())
     order: list[Expr] = []
@@ -47,7 +56,9 @@ def operands_first(roots: Sequence[Expr], known: Mapping[int, Any] | None = None
             continue
         seen.add(id(expr))
         stack.append((expr, True))
-        if isinstance(expr, Apply | Map):
+        if selections is not None and selections.guarded(expr):
+            stack.extend((operand, False) for operand in reversed(selections.operands(expr)))
+        elif isinstance(expr, Apply | Map):
             stack.extend((argument, False) for argument in reversed(expr.arguments))
     return order
 
@@ -69,8 +80,6 @@ def _value(
             return dim.evaluate(dims)
         case Reference(symbol=symbol):
             return environment[symbol]
-        case Apply(operation="where") if backend.name == "jax" and expr.type.kind is Kind.REAL:
-            return _selected(expr, values, environment, dims)
         case Apply(operation=operation, arguments=arguments, attributes=attributes):
             return compute(backend, operation, [values[id(a)] for a in arguments], numbers(attributes, dims))
         case Map():
@@ -84,49 +93,122 @@ _SINGULAR = frozenset(
 """Operations whose derivative can be infinite where their value is not selected."""
 
 
-def _selected(expr: Apply, values: dict[int, Any], environment: Environment, dims: Mapping[str, int]) -> Any:
+_DEEPEST = 50
+"""Selections inside each other beyond which a derivative is no longer guarded."""
+
+
+class _Selections:
     """`if`, elementwise, with a derivative of exactly zero through the branch that is not taken.
 
     A selection alone would multiply an infinite derivative by zero. So what enters a branch keeps its value and loses
-    its derivative where the branch is not taken: the selection in front discards what comes back.
+    its derivative where the branch is not taken: the selection in front discards what comes back. A branch reaches
+    down through elementwise operations, and through the branches of selections that nothing else uses; its nodes are
+    computed once for every branch that they are in, so a chain of `else if` costs what it is long.
     """
+
+    def __init__(self, roots: Sequence[Expr], known: Mapping[int, Any]):
+        self._known = frozenset(known)
+        self._uses: Counter[int] = Counter()
+        self._entering: dict[int, list[Expr]] = {}
+        order = operands_first(roots, known)
+        if any(_selects(node) for node in order):
+            self._uses.update(id(a) for node in order if isinstance(node, Apply | Map) for a in node.arguments)
+            for node in order:
+                if _selects(node):
+                    entering, singular = self._reach(node)
+                    if singular:
+                        self._entering[id(node)] = entering
+
+    def guarded(self, expr: Expr) -> bool:
+        return id(expr) in self._entering
+
+    def operands(self, expr: Expr) -> list[Expr]:
+        """What must be known before the value of a guarded selection."""
+        return self._entering[id(expr)]
+
+    def _inside(self, node: Expr) -> bool:
+        """Whether a node belongs to the branches that reach it, and does not merely enter them."""
+        if id(node) in self._known or not isinstance(node, Apply):
+            return False
+        if node.operation == "where":
+            return self._uses[id(node)] == 1
+        return OPERATIONS[node.operation].group == "elementwise"
+
+    def _reach(self, selection: Apply) -> tuple[list[Expr], bool]:
+        """What enters the condition and the branches of a selection; whether a derivative inside can be infinite."""
+        entering: dict[int, Expr] = {}
+        depths: dict[int, int] = {}
+        singular = False
+        pending = [(argument, 1) for argument in selection.arguments]
+        while pending:
+            node, depth = pending.pop()
+            if id(node) in depths or id(node) in entering:
+                continue
+            if not self._inside(node) or depth > _DEEPEST:
+                entering[id(node)] = node
+                continue
+            assert isinstance(node, Apply)
+            depths[id(node)] = depth
+            singular = singular or node.operation in _SINGULAR
+            pending.extend((argument, depth + (node.operation == "where")) for argument in node.arguments)
+        return list(entering.values()), singular
+
+    def value(self, expr: Expr, values: Mapping[int, Any], environment: Environment, dims: Mapping[str, int]) -> Any:
+        """The value of a guarded selection; `values` has what enters it."""
+        assert isinstance(expr, Apply)
+        return self._branch(expr, None, values, environment, dims)
+
+    def _branch(
+        self, root: Expr, taken: Any, values: Mapping[int, Any], environment: Environment, dims: Mapping[str, int]
+    ) -> Any:
+        """A node's value, what enters it without derivative where the mask `taken` is false."""
+        found: dict[int, Any] = {}
+        stack: list[tuple[Expr, bool]] = [(root, False)]
+        while stack:
+            node, ready = stack.pop()
+            if id(node) in found:
+                continue
+            if id(node) in values:
+                found[id(node)] = values[id(node)] if taken is None else _guarded(values[id(node)], taken)
+                continue
+            assert isinstance(node, Apply)
+            operands = node.arguments[:1] if node.operation == "where" else node.arguments
+            if not ready:
+                stack.append((node, True))
+                stack.extend((operand, False) for operand in operands)
+            elif node.operation == "where":
+                found[id(node)] = self._choice(node, found[id(operands[0])], taken, values, environment, dims)
+            else:
+                found[id(node)] = _value(node, found, environment, dims, JAX)
+        return found[id(root)]
+
+    def _choice(
+        self, node: Apply, condition: Any, taken: Any, values: Mapping[int, Any], environment: Environment,
+        dims: Mapping[str, int],
+    ) -> Any:  # fmt: skip
+        import jax.numpy as jnp
+
+        chosen = []
+        for branch, here in zip(node.arguments[1:], (condition, jnp.logical_not(condition)), strict=True):
+            mask = here if taken is None else jnp.logical_and(taken, here)
+            chosen.append(self._branch(branch, mask, values, environment, dims))
+        return jnp.where(condition, *chosen)
+
+
+def _selects(expr: Expr) -> TypeGuard[Apply]:
+    return isinstance(expr, Apply) and expr.operation == "where" and expr.type.kind is Kind.REAL
+
+
+def _guarded(value: Any, taken: Any) -> Any:
+    """A real value without its derivative where a mask is false; where it is wider than the value: everywhere false."""
     import jax
     import jax.numpy as jnp
 
-    condition, *branches = expr.arguments
-    shape = expr.type.shape
-    chosen = []
-    for branch, taken in zip(branches, (values[id(condition)], jnp.logical_not(values[id(condition)])), strict=True):
-        above, entering = _elementwise_above(branch, shape)
-        if not any(isinstance(node, Apply) and node.operation in _SINGULAR for node in above):
-            chosen.append(values[id(branch)])
-            continue
-        known = dict(values)
-        for node in above:
-            del known[id(node)]
-        for node in entering:
-            value = values[id(node)]
-            if node.type.kind is Kind.REAL and node.type.shape == shape:
-                known[id(node)] = jnp.where(taken, value, jax.lax.stop_gradient(value))
-        chosen.append(evaluate([branch], environment, dims, JAX, known)[0])
-    return jnp.where(values[id(condition)], *chosen)
-
-
-def _elementwise_above(root: Expr, shape: tuple[Dim, ...]) -> tuple[list[Expr], list[Expr]]:
-    """The nodes of a branch reached from its root through elementwise operations of its shape, and those they end at."""
-    above: dict[int, Expr] = {}
-    entering: dict[int, Expr] = {}
-    pending = [root]
-    while pending:
-        node = pending.pop()
-        if id(node) in above or id(node) in entering:
-            continue
-        if isinstance(node, Apply) and OPERATIONS[node.operation].group == "elementwise" and node.type.shape == shape:
-            above[id(node)] = node
-            pending.extend(node.arguments)
-        else:
-            entering[id(node)] = node
-    return list(above.values()), list(entering.values())
+    if not jnp.issubdtype(jnp.result_type(value), jnp.floating):
+        return value
+    if np.broadcast_shapes(jnp.shape(value), jnp.shape(taken)) != jnp.shape(value):
+        taken = jnp.any(taken)
+    return jnp.where(taken, value, jax.lax.stop_gradient(value))
 
 
 def _mapped(

@@ -71,6 +71,27 @@ def test_the_branch_not_taken_has_no_derivative(text, x, slope):
         np.testing.assert_allclose(found[jnp.array([0, 2])], slope, rtol=1e-5)
 
 
+def test_selections_inside_each_other():
+    """A chain of `else if`, and lets that select again and again, cost what they are long; derivatives stay safe."""
+    chain = "0"
+    for i in range(40):
+        chain = f"if x > {i} then log(x - {i} + 1) else ({chain})"
+    energy = energylang.compile(f"energy e(x: real) = {chain}")["e"]
+    assert float(jax.grad(lambda x: energy(x=x))(3.5)) == pytest.approx(2 / 3)
+    lets = "".join(f"let a{i + 1} = if a{i} > 0 then log(a{i}) else 1 / a{i}\n" for i in range(40))
+    energy = energylang.compile(f"energy e(x: real) {{\nlet a0 = x\n{lets}+= a40\n}}")["e"]
+    value = 5.0
+    for _ in range(40):
+        value = np.log(value) if value > 0 else 1 / value
+    assert float(energy(x=5.0)) == pytest.approx(value, rel=1e-2)
+    inside = "if x > 0 then (if x < 1 then log(x) else 0) else 0"
+    wide = "sum(if [-1.0, -2.0] > 0 then log(x) else 0)"
+    named = "if sqrt(x) > 0 then sqrt(x) else 0"
+    for text in (inside, wide, named):
+        energy = energylang.compile(f"energy e(x: real) = {text}")["e"]
+        assert float(jax.grad(lambda x, energy=energy: energy(x=x))(0.0)) == 0.0
+
+
 def test_long_sums_and_lets():
     """A sum of 5,000 terms, and a top-level let in float64."""
     long = " + ".join(["x"] * 5000)

@@ -167,3 +167,21 @@ def test_structure_is_verified_on_every_compile(compiled):
             verify_structure(program, energy.model.bound, {})
     finally:
         program.structured[:] = whole
+
+
+def test_a_diagonal_is_not_spoilt_by_large_constants():
+    """(sum(x) - mu)^2 with mu large: in float32, differences of the squares would lose the curvature."""
+    energy = energylang.compile("energy e(x: binary[6], mu: real) = 0.001 * (sum(x) - mu)^2")["e"]
+    gains = energy.target().gains(Point(jnp.array([30_000.37]), (jnp.zeros(6, jnp.int32),)))
+    assert float(gains[0][0, 1]) == pytest.approx(0.001 * (2 * 30_000.37 - 1), rel=1e-5)
+    quiet = energylang.compile("energy e(x: binary[6], mu: real) = (sum(x) - mu)^2 + 2 * mu * sum(x)")["e"]
+    gains = quiet.target().gains(Point(jnp.array([4096.0]), (jnp.zeros(6, jnp.int32),)))
+    assert float(gains[0][0, 1]) == pytest.approx(-1.0)
+
+
+def test_selections_in_opaque_terms():
+    energy = energylang.compile(
+        "energy e(s: cat(3)[4]) = log(1 + exp(sum(if s > 0 then log(2 + s) else 1 / (1 + s))))"
+    )["e"]
+    gains = energy.target().gains(Point(jnp.zeros(0), (jnp.zeros(4, jnp.int32),)))
+    assert np.isfinite(np.asarray(gains[0])).all()
