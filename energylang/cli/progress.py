@@ -27,8 +27,6 @@ class Console:
         self._began = self._shown = time.monotonic()
         self._first: int | None = None
         self._pending = ""
-        self._writing = False
-        self._waiting: list[str] = []
 
     def phase(self, text: str) -> None:
         self.end()
@@ -53,10 +51,6 @@ class Console:
         self._flush()
 
     def note(self, text: str) -> None:
-        if self._writing:
-            # Said by the handler of Ctrl-C in the middle of another line, which a stream does not allow.
-            self._waiting.append(text)
-            return
         self._flush()
         self._newline()
         if not self.quiet:
@@ -75,8 +69,8 @@ class Console:
 
     def _newline(self) -> None:
         if self._live:
+            print(file=self.stream, flush=True)
             self._live = ""
-            self._emit("\n")
 
     def _flush(self) -> None:
         """What was last said and not shown: a phase ends with its last line."""
@@ -92,21 +86,12 @@ class Console:
         if self.quiet:
             return
         line = line[: shutil.get_terminal_size().columns - 1]
-        before, self._live = self._live, line
-        self._emit("\r" + line.ljust(len(before)))
+        self.stream.write("\r" + line.ljust(len(self._live)))
+        self.stream.flush()
+        self._live = line
 
     def _print(self, line: str) -> None:
-        self._emit(line + "\n")
-
-    def _emit(self, text: str) -> None:
-        self._writing = True
-        try:
-            self.stream.write(text)
-            self.stream.flush()
-        finally:
-            self._writing = False
-        while self._waiting and not self._writing:
-            self.note(self._waiting.pop(0))
+        print(line, file=self.stream, flush=True)
 
 
 def bar(done: int, total: int) -> str:

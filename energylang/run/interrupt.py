@@ -36,7 +36,10 @@ class Interruptible:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        self._progress.note("stopping after this chunk; Ctrl-C again stops at once")
+        # The handler may stand in the middle of a line that progress is writing, and a stream refuses to be entered
+        # twice by one thread; another thread waits for its turn.
+        said = "stopping after this chunk; Ctrl-C again stops at once"
+        threading.Thread(target=self._progress.note, args=(said,), daemon=True).start()
 
 
 def interrupted(done: int, total: int, out: Path | None, units: str = "steps") -> DiagnosticError:

@@ -57,17 +57,3 @@ def test_bar() -> None:
     assert bar(0, 10) == "─" * 24
     assert bar(5, 10) == "━" * 12 + "─" * 12
     assert bar(10, 10) == bar(0, 0) == "━" * 24
-
-
-def test_a_note_in_the_middle_of_a_line_waits_for_its_end() -> None:
-    class Interrupted(io.StringIO):
-        def write(self, text: str) -> int:
-            if text.startswith("sampling 100"):
-                console.note("stopping")
-            return super().write(text)
-
-    stream = Interrupted()
-    console = Console(stream)
-    console.phase("sampling")
-    console.advance(100, 100, {})
-    assert stream.getvalue().splitlines()[-2:] == ["sampling 100/100", "stopping"]

@@ -61,3 +61,39 @@ def test_silence_keeps_the_notes() -> None:
     silent.advance(1, 2, {})
     silent.note("kept")
     assert silent.notes == ["kept"]
+
+
+def test_ctrl_c_in_the_middle_of_a_line_is_no_defect() -> None:
+    """A stream cannot be entered twice by one thread: what the handler says must not come from the handler."""
+    import os
+    import signal
+    import threading
+
+    from energylang.run.interrupt import Interruptible
+
+    class Once(io.StringIO):
+        owner: int | None = None
+
+        def write(self, text: str) -> int:
+            if self.owner == threading.get_ident():
+                raise RuntimeError("reentrant call")
+            self.owner = threading.get_ident()
+            try:
+                if text.startswith("sampling"):
+                    os.kill(os.getpid(), signal.SIGINT)
+                    for _ in range(1000):
+                        pass
+                return super().write(text)
+            finally:
+                self.owner = None
+
+    stream = Once()
+    lines = Lines(stream, every=0)
+    lines.phase("sampling")
+    with Interruptible(lines) as signals:
+        lines.advance(10, 10, {})
+        for thread in threading.enumerate():
+            if thread.daemon and thread is not threading.main_thread() and thread.name.endswith("(note)"):
+                thread.join()
+    assert signals.asked
+    assert "stopping after this chunk" in stream.getvalue()
