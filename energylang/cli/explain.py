@@ -220,7 +220,7 @@ def _terms(terms: list[dict[str, Any]]) -> list[str]:
     for term in terms:
         what = {
             "gather": f"{term['rows']:,} {'row' if term['rows'] == 1 else 'rows'}, each of {term['width']}"
-            f" {'site' if term['width'] == 1 else 'sites'}: exact gains from a table",
+            f" {'site' if term['width'] == 1 else 'sites'}: exact gains",
             "quadratic": f"{term['reason'] or 'quadratic'}: exact gains from products",
             "opaque": f"opaque, because {term['reason']}: gains are estimates, corrected by Metropolis steps",
             "continuous": "no discrete variable: gradients",

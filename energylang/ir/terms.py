@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from energylang.ir.nodes import Apply, DimValue, Expr, Literal, Reference, Variable, children, walk
+from energylang.ir.nodes import Apply, DimValue, Expr, Literal, Reference, Term, Variable, children, walk
 from energylang.ir.operations import OPERATIONS, type_of
 from energylang.ir.types import Dim, Kind, Type
 
@@ -99,15 +99,15 @@ class Analysis:
 
     # --- splitting ----------------------------------------------------------------------------------------------
 
-    def split(self, root: Expr, text: str) -> list[Summand]:
-        """The summands of a scalar expression below the roots."""
+    def split(self, term: Term) -> list[Summand]:
+        """The summands of a term among the roots, each named by the model's own text."""
         found: list[Summand] = []
-        pending: list[tuple[tuple[Expr, ...], Expr]] = [((), root)]
+        pending: list[tuple[tuple[Expr, ...], Expr]] = [((), term.value)]
         while pending:
             scale, expr = pending.pop()
             parts = self._parts(scale, expr)
             if parts is None:
-                found.append(Summand(scale, expr, _text(expr, text)))
+                found.append(Summand(scale, expr, _text(expr, term)))
             else:
                 pending.extend(reversed(parts))
         return found
@@ -151,8 +151,9 @@ def _inverse(expr: Expr) -> Expr:
     return Apply(kind, expr.span, "div", (one, expr), range=found)
 
 
-def _text(expr: Expr, text: str) -> str:
+def _text(expr: Expr, term: Term) -> str:
+    """What was written for a summand; of a distribution's body it is the statement that used the distribution."""
+    if expr.span.source is not term.span.source:
+        return term.text
     flat = " ".join(expr.span.text.split())
-    if not flat:
-        return text
     return flat if len(flat) <= 60 else flat[:57] + "…"

@@ -122,8 +122,7 @@ def lower(energy: Energy, bound: Bound) -> EnergyProgram:
         for s in symbols(*energy.roots)
         if isinstance(s, Data | Let | Condition) and s.key in bound.values
     }
-    roots = [(t.value, t.text) for t in energy.terms]
-    structured = structure(roots, environment, dims) if code_slots else []
+    structured = structure(energy.terms, environment, dims) if code_slots else []
     tables, colours = _tables(structured, code_slots, cardinalities, environment, dims)
     facts = Facts(
         reals=sum(s.size for s in real_slots.values()),

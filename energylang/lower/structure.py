@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from energylang.ir.nodes import Apply, Expr, Local, Map, Reference, Variable, walk
+from energylang.ir.nodes import Apply, Expr, Local, Map, Reference, Term, Variable, walk
 from energylang.ir.operations import OPERATIONS
 from energylang.ir.terms import Analysis, Summand
 from energylang.ir.types import Dim, Space
@@ -119,16 +119,16 @@ Readings = dict[int, tuple[np.ndarray, bool]]
 
 
 def structure(
-    roots: Sequence[tuple[Expr, str]], environment: Mapping[Any, Any], dims: Mapping[str, int], limit: int = 2**26
+    terms: Sequence[Term], environment: Mapping[Any, Any], dims: Mapping[str, int], limit: int = 2**26
 ) -> list[Structured]:
     """The summands of an energy given by its terms, each with what could be found of it.
 
     environment: values of data, for indices made of data. limit: the most index entries worth keeping.
     """
-    analysis = Analysis(*(root for root, _ in roots))
+    analysis = Analysis(*(t.value for t in terms))
     found: list[Structured] = []
-    for root, text in roots:
-        for summand in analysis.split(root, text):
+    for term in terms:
+        for summand in analysis.split(term):
             found.append(_classify(analysis, summand, environment, dims, limit))
     return found
 

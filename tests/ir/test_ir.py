@@ -96,9 +96,9 @@ def test_terms_are_split_and_their_degrees_known():
     text = "data J: real[4, 4]\nenergy e(s: spin[4], b: binary[4]) = -(2 * dot(s, J @ b) + sum(s) / 3) - mean(s * s * b) + exp(sum(b))"
     found = check(parse(Source("m", text), diagnostics), diagnostics)
     assert found is not None
-    root = found.energies["e"].terms[0].value
-    analysis = Analysis(root)
-    summands = analysis.split(root, "")
+    term = found.energies["e"].terms[0]
+    analysis = Analysis(term.value)
+    summands = analysis.split(term)
     degrees = [analysis.degree(s.rows) for s in summands]
     assert [d.total if d else None for d in degrees] == [2, 1, 3, None]
     assert [len(s.scale) for s in summands] == [2, 2, 2, 0]
