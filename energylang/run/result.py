@@ -140,9 +140,10 @@ class Run(Mapping[str, np.ndarray]):
             if group not in ("run", WEIGHTED)
         }
         warmup = any(group.startswith("warmup_") for group in groups)
+        make: Any = arviz.from_dict
         if arviz.__version__.split(".")[0] == "0":
-            return arviz.from_dict(**groups, save_warmup=warmup)
-        return arviz.from_dict(groups, save_warmup=warmup)
+            return make(**groups, save_warmup=warmup)
+        return make(groups, save_warmup=warmup)
 
     def __repr__(self) -> str:
         where = f" in {self.path}" if self.path else ""
