@@ -91,7 +91,11 @@ def test_wrong_data(data, codes):
         ("data n: int\nenergy e(x: real[n]) = norm2(x)", {"n": -1}, "E0306"),
         ("const n = 1_000_000\nenergy e(x: spin[n, n]) = sum(x)", {}, "E0708"),
         ("data n: int\nenergy e(x: real) = x * n", {"n": 1.5}, "E0702"),
-        ("data a: real[N]\ndata b: real[N]\nenergy e(x: real) = x * sum(a * b)", {"a": [1.0], "b": [1.0, 2.0]}, "E0703"),
+        (
+            "data a: real[N]\ndata b: real[N]\nenergy e(x: real) = x * sum(a * b)",
+            {"a": [1.0], "b": [1.0, 2.0]},
+            "E0703",
+        ),
     ],
 )
 def test_data_that_do_not_fit_the_model(text, data, code):
