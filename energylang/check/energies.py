@@ -120,7 +120,7 @@ def _symbols(
             )
         elif not require_solvable(context, space.shape, space.cardinality, symbol.span, symbol.name, frozenset(extra)):
             failed = True
-    scope.dims |= {n: Dim.of(n) for n in extra - names.keys()}
+    scope.dims |= {n: Dim.of(n) for n in extra}
     if not signature.variables:
         context.error(
             "E0504",

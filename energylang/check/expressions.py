@@ -234,7 +234,7 @@ def _index(context: Context, node: ast.Index, scope: Scope) -> Found:
 
 
 def _slice(context: Context, item: ast.Slice, dim: Dim, scope: Scope) -> tuple[Dim, Dim, int] | None:
-    from energylang.check.spaces import dim_of
+    from energylang.check.spaces import known_dim
 
     step = 1
     if item.step is not None:
@@ -256,7 +256,7 @@ def _slice(context: Context, item: ast.Slice, dim: Dim, scope: Scope) -> tuple[D
             ends.append(default)
             continue
         backwards = isinstance(part, ast.Unary) and part.operator == "-"
-        found = dim_of(context, part.operand if isinstance(part, ast.Unary) and backwards else part, scope)
+        found = known_dim(context, part.operand if isinstance(part, ast.Unary) and backwards else part, scope)
         if found is None:
             return None
         ends.append(dim - found if backwards else found)

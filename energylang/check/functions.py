@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from energylang.check.constants import evaluate
 from energylang.check.context import POISON, Context, Found, Poison, Scope, did_you_mean, literal
 from energylang.check.expressions import apply, expression
-from energylang.check.spaces import dim_of, space_of
+from energylang.check.spaces import dim_of, known_dim, space_of
 from energylang.diagnostics import Label
 from energylang.ir.nodes import Apply, Expr
 from energylang.ir.types import SPACES, Dim, Kind, Range, Type
@@ -377,7 +377,7 @@ def _shape(context: Context, name: str, site: Site) -> tuple[Dim, ...] | None:
         context.error("E0206", "a shape is needed", site.span, fix="write `[n]` or `[n, m]`")
         return None
     nodes = node.items if isinstance(node, ast.Array | ast.Tuple) else (node,)
-    dims = [dim_of(context, n, site.scope) for n in nodes]
+    dims = [known_dim(context, n, site.scope) for n in nodes]
     known = tuple(d for d in dims if d is not None)
     return known if len(known) == len(dims) else None
 

@@ -97,6 +97,21 @@ def dim_of(context: Context, node: ast.Expression, scope: Scope) -> Dim | None:
     return found
 
 
+def known_dim(context: Context, node: ast.Expression, scope: Scope) -> Dim | None:
+    """A dim used in an expression: its names must be fixed elsewhere. None after a diagnostic."""
+    found = dim_of(context, node, scope)
+    if found is None:
+        return None
+    here = {n for d in scope.dims.values() for n in d.names}
+    for name in sorted(found.names - context.solvable - here):
+        context.error(
+            "E0305", f"the dim `{name}` has no value", node.span, cause=f"no data has `{name}` as one of its dims",
+            fix=did_you_mean(name, [*context.solvable, *here, *context.values]) or f"declare it: `const {name} = …`",
+        )  # fmt: skip
+        return None
+    return found
+
+
 def _dim(context: Context, node: ast.Expression, scope: Scope) -> Dim | None:
     match node:
         case ast.Number(value=int(value)):

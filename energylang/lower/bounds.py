@@ -1,4 +1,4 @@
-"""What can only be said of expressions when data are known: sizes beyond memory, empty extremes, indices outside.
+"""What can only be said of expressions when data are known: sizes beyond memory, reductions of nothing, indices outside.
 
 `values` are data, lets and conditions by `Symbol.key`, `dims` sizes by name.
 """
@@ -23,7 +23,7 @@ MOST_ENTRIES = 2**33
 
 def problems_of(roots: Sequence[Expr], values: Mapping[str, Any], dims: Mapping[str, int]) -> list[Diagnostic]:
     """What makes an expression of data impossible to compute."""
-    return too_large(roots, dims) or empty_extremes(roots, dims) or wrong_indices(roots, values, dims)
+    return too_large(roots, dims) or empty_reductions(roots, dims) or wrong_indices(roots, values, dims)
 
 
 def too_large(roots: Sequence[Expr], dims: Mapping[str, int]) -> list[Diagnostic]:
@@ -35,11 +35,11 @@ def too_large(roots: Sequence[Expr], dims: Mapping[str, int]) -> list[Diagnostic
     return []
 
 
-def empty_extremes(roots: Sequence[Expr], dims: Mapping[str, int]) -> list[Diagnostic]:
-    """`max` and `min` over axes without entries: they have no value."""
+def empty_reductions(roots: Sequence[Expr], dims: Mapping[str, int]) -> list[Diagnostic]:
+    """`max`, `min` and `mean` over axes without entries: they have no value."""
     found = []
     for expr in walk(*roots):
-        if isinstance(expr, Apply) and expr.operation in ("max", "min"):
+        if isinstance(expr, Apply) and expr.operation in ("max", "min", "mean"):
             shape = expr.arguments[0].type.shape
             if any(shape[axis].evaluate(dims) == 0 for axis in expr.attributes):
                 found.append(

@@ -142,7 +142,8 @@ def compile_energy(
     program = lower(energy, bound)
     free: dict[str, Array] = {}
     arrays: dict[str, Array] = {}
-    for symbol in program.inputs:
+    # A condition that is only a dim, or that nothing mentions, is bound all the same.
+    for symbol in dict.fromkeys((*program.inputs, *energy.conditions)):
         name = symbol.key
         if isinstance(symbol, Param):
             value = (params or {}).get(name)

@@ -17,7 +17,7 @@ from jax import Array
 from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.ir.nodes import Condition, Data, Energy, Let, Param, Symbol, Variable, symbols
 from energylang.ir.types import Dim
-from energylang.lower.bounds import MOST_ENTRIES, empty_extremes, too_large, wrong_indices
+from energylang.lower.bounds import MOST_ENTRIES, empty_reductions, too_large, wrong_indices
 from energylang.lower.colouring import colour, conflicts
 from energylang.lower.data import Bound
 from energylang.lower.evaluate import evaluate
@@ -144,7 +144,7 @@ def _dims_of(symbol: Symbol) -> list[Dim]:
 
 
 def _empty(energy: Energy, dims: Mapping[str, int]) -> list[Diagnostic]:
-    """Events and cardinalities of no entries, and extremes of nothing."""
+    """Events and cardinalities of no entries, and reductions of nothing."""
     found = []
     for symbol in energy.variables:
         space = symbol.space
@@ -154,7 +154,7 @@ def _empty(energy: Energy, dims: Mapping[str, int]) -> list[Diagnostic]:
             found.append(
                 Diagnostic("E0404", f"`{symbol.name}` is {space}, and a simplex has at least 1 entry", symbol.span)
             )
-    return found + empty_extremes(energy.roots, dims)
+    return found + empty_reductions(energy.roots, dims)
 
 
 def _unsolved(energy: Energy, dims: Mapping[str, int]) -> list[Diagnostic]:

@@ -86,6 +86,8 @@ def test_variables_of_one_call_share_a_batch():
         ("fn f(a: int) = a\nenergy e(x: real) = f(x)", ["E0302"]),
         ("fn f(a: real) = a\nenergy e(x: real[2]) = sum(f(x))", ["E0303"]),
         ("fn f(a) -> int = a\nenergy e(x: real) = f(x)", ["E0302"]),
+        ("energy e(x: real[4]) = sum(x[:m])", ["E0305"]),
+        ("energy e(x: real) = x * sum(zeros([2, m]))", ["E0305"]),
         ("energy g(x: real | c: real[m]) = x * sum(c)\nenergy e(y: real) = y^2 * m", ["E0201"]),
     ],
 )
@@ -125,6 +127,9 @@ def test_conditions_fix_dims_and_leave_those_of_data_alone():
     assert model.plan("sample", on={"m": 2}).energy.target().facts.reals == 1
     model = energylang.compile("energy e(x: real[m] | m: int) = sum(x^2) * m")
     assert model.plan("sample", on={"m": 4}).energy.target().facts.reals == 4
+    model = energylang.compile("energy e(x: real[5] | m: int, c: real[k]) = sum(x[:m]) + sum(zeros([k])) * sum(c)")
+    energy = model.plan("sample", on={"m": 2, "c": np.ones(3)}).energy
+    assert float(energy(x=np.arange(5.0))) == 1.0
 
 
 def test_an_index_modulo_a_dim():

@@ -52,6 +52,7 @@ def test_counts_beyond_32_bits():
         ("data y: int", {"y": 1e30}, "E0702"),
         ("data y: int", {"y": np.uint64(2**64 - 1)}, "E0702"),
         ("data y: real[N]\nenergy e(x: real) = x + max(y)", {"y": np.zeros(0)}, "E0303"),
+        ("data y: real[N]\nenergy e(x: real) = x + mean(y)", {"y": np.zeros(0)}, "E0303"),
         ("data y: real[N]\nlet top = max(y)", {"y": np.zeros(0)}, "E0303"),
         ("data w: real[3]\ndata i: int\nlet z = w[i]", {"w": [1, 2, 3], "i": 7}, "E0709"),
         ("let z = sum(range(10^12))", {}, "E0708"),
