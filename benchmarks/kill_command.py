@@ -37,7 +37,9 @@ def main() -> int:
         subprocess.run([*command, "--out", str(whole)], check=True, capture_output=True)
         kills, phases = 0, []
         while True:
-            process = subprocess.Popen([*command, "--out", str(killed), "--resume"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            process = subprocess.Popen(
+                [*command, "--out", str(killed), "--resume"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            )
             moment = moments.uniform(0.5, given.seconds)
             deadline = time.monotonic() + (moment if kills < given.kills else 600)
             while process.poll() is None and time.monotonic() < deadline:
@@ -46,7 +48,11 @@ def main() -> int:
                 process.kill()
                 process.wait()
                 kills += 1
-                parts = sorted(p.name for p in Path(f"{killed}.parts").glob("*.npz")) if Path(f"{killed}.parts").exists() else []
+                parts = (
+                    sorted(p.name for p in Path(f"{killed}.parts").glob("*.npz"))
+                    if Path(f"{killed}.parts").exists()
+                    else []
+                )
                 phases.append(len(parts))
                 continue
             if process.returncode != 0:

@@ -268,7 +268,10 @@ def paired(ours: Any, hand: Any, rounds: int) -> tuple[float, float, float]:
 
 def measure(rounds: int) -> list[str]:
     """The table, a row per model and function."""
-    lines = ["| model | function | flops, ours / hand | bytes, ours / hand | time ratio (95 %) |", "|---|---|---|---|---|"]
+    lines = [
+        "| model | function | flops, ours / hand | bytes, ours / hand | time ratio (95 %) |",
+        "|---|---|---|---|---|",
+    ]
     for case in CASES:
         for name, (ours, hand, (model, arrays, values)) in functions(case).items():
             a, b = cost(ours, model, values), cost(hand, arrays, values)

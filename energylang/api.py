@@ -201,6 +201,11 @@ class Energy:
     compiled: CompiledEnergy
     model: Model = field(repr=False)
 
+    def __repr__(self) -> str:
+        before = ", ".join(f"{v.name}: {v.space}" for v in self.node.variables)
+        after = ", ".join(f"{c.name}: {c.space}" for c in self.node.conditions)
+        return f"Energy({self.name}({before}{' | ' + after if after else ''}))"
+
     @property
     def node(self) -> EnergyNode:
         return self.compiled.program.energy

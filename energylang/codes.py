@@ -314,6 +314,10 @@ _register(
             "density up to a constant",
             "The variable's space is smaller than the distribution's support. With constant arguments the missing constant does not matter to draws, but log Z shifts by it; `half_normal` or another distribution on that space says what is meant.",
         ),
+        "L0103": (
+            "a real where less is meant",
+            "A distribution's argument must be positive, a probability, or on the simplex, and what is given is declared `real`: values outside would give an energy that is not a number, or a wrong one. Declare it with the space that is meant.",
+        ),
         "L0102": (
             "flat variable",
             "No term mentions this variable, so it is flat on its space: on an unbounded space the energy cannot be normalised.",
@@ -324,6 +328,10 @@ _register(
 
 _register(
     {
+        "N0702": (
+            "a default among given data",
+            "Data were given, and some declarations were not among them: their defaults are used beside the given values.",
+        ),
         "N0701": ("unused data", "Keys of a data file that the model does not declare; they are left alone."),
     },
     severity="note",
@@ -430,6 +438,10 @@ _register(
         "E0822": (
             "another run is writing there",
             "Two runs cannot write the same output. Wait for the other to end, or give another `--out`.",
+        ),
+        "E0823": (
+            "not a run",
+            "The file named by `--out` is there and is something else, perhaps the model itself. A run replaces an earlier run, and nothing else.",
         ),
     },
     exit_code=2,

@@ -21,6 +21,7 @@ from energylang.lower.bounds import problems_of
 from energylang.lower.data import Bound, bind_conditions
 from energylang.lower.evaluate import evaluate
 from energylang.lower.operations import NUMPY
+from energylang.run.files import require_replaceable
 from energylang.source import Source
 from energylang.syntax import ast
 from energylang.syntax.parser import parse
@@ -96,7 +97,9 @@ def resolve_bindings(
     what = f"bind {', '.join(places)}" if places else "bind nothing"
     problems = [Diagnostic("E0607", f"`{n}` cannot be bound in `{verb}`", fix=what) for n in given if n not in places]
     problems += [
-        Diagnostic("E0608", f"`{n}` of `{node.name}` has no value", fix=f"give it: `on ({n} = …)`")
+        Diagnostic(
+            "E0608", f"`{n}` of `{node.name}` has no value", fix=f"give it: `on ({n} = …)` in the task, or `--on {n}=…`"
+        )
         for n in places
         if n not in given
     ]
@@ -134,6 +137,8 @@ class Plan:
         chunk: int | None = None,
     ) -> Run:
         """Do it, by the driver of the method's protocol."""
+        if out is not None:
+            require_replaceable(out)
         spec = methods()[self.method.name]
         built = build(self.method)
         common: dict[str, Any] = {
@@ -152,6 +157,8 @@ class Plan:
 
     def train(self, out: Path | None = None, resume: bool = False, progress: Progress | None = None) -> Training:
         """Do a training task."""
+        if out is not None:
+            require_replaceable(out)
         from energylang.run.train import run_training
 
         rows = {name: jax.numpy.asarray(value) for name, value in self.bindings.items()}

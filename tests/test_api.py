@@ -22,7 +22,7 @@ energy schools(mu: real, tau: positive, eta: real[J]) {
 
 
 def code_of(error: pytest.ExceptionInfo[el.DiagnosticError]) -> list[str]:
-    return [d.code for d in error.value.diagnostics]
+    return [d.code for d in error.value.diagnostics if d.severity == "error"]
 
 
 def test_an_energy_is_a_function():
@@ -69,6 +69,8 @@ def test_wrong_calls(values, code):
         ({"y": 3.0}, ["E0703"]),
         ({"y": [[1.0] * 8]}, ["E0703"]),
         ({"y": ["a"] * 8}, ["E0702"]),
+        ({"y": ["1"] * 8}, ["E0702"]),
+        ({"y": [1.0, 2, 3, 4, 5, 6, 7, "8"]}, ["E0702"]),
         ({"y": [1.0] * 7 + [float("nan")]}, ["E0705"]),
         ({"sigma": [1.0] * 7 + [-1.0]}, ["E0704"]),
         ({"sigma": [0.0] * 8, "y": [float("inf")] * 8}, ["E0704", "E0705"]),
@@ -183,3 +185,36 @@ def test_several_energies_need_a_name():
         model["c"]
     assert code_of(error) == ["E0600"]
     assert list(model) == ["a", "b"]
+
+
+def test_a_default_beside_given_data_is_noted():
+    model = el.compile(SCHOOLS, data={"y": np.zeros(8)})
+    assert [(d.code, d.severity) for d in model.diagnostics] == [("N0702", "note")]
+    assert el.compile(SCHOOLS).diagnostics == ()
+
+
+def test_a_real_where_a_scale_is_meant_is_noted():
+    text = "data s: real = 1\nenergy e(x: real, t: real) {\n  x ~ normal(0, s)\n  x ~ normal(0, exp(t))\n  t ~ normal(0, 1)\n}"
+    assert [d.code for d in el.compile(text).diagnostics] == ["L0103"]
+    assert el.compile(text.replace("s: real", "s: positive")).diagnostics == ()
+
+
+def test_only_a_run_is_replaced(tmp_path):
+    model = el.compile("energy e(s: spin[3]) = sum(s)")
+    (tmp_path / "model.energy").write_text("precious")
+    with pytest.raises(el.DiagnosticError) as error:
+        model.sample(out=tmp_path / "model.energy", draws=5)
+    assert code_of(error) == ["E0823"]
+    assert (tmp_path / "model.energy").read_text() == "precious"
+    for _ in range(2):
+        model.sample(out=tmp_path / "run.nc", draws=5)
+
+
+def test_sizes_beyond_memory_are_refused_before_anything_is_allocated():
+    with pytest.raises(el.DiagnosticError) as error:
+        el.compile("const n = 10_000_000_000\nenergy e(s: spin[n]) = -sum(s[1:] * s[:-1])")["e"]
+    assert code_of(error) == ["E0708"]
+
+
+def test_an_energy_shows_its_signature():
+    assert repr(el.compile(SCHOOLS)["schools"]) == "Energy(schools(mu: real, tau: positive, eta: real[J]))"

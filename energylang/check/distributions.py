@@ -15,7 +15,7 @@ from energylang.check.supports import sums_to_one, supported
 from energylang.diagnostics import Label
 from energylang.ir.nodes import Apply, Expr, Literal, Local, Map, Reference, children, walk
 from energylang.ir.operations import OPERATIONS, OperationError, broadcast_shapes
-from energylang.ir.types import SPACES, Dim, Kind, Range, Shape, Space, Type, show_shape
+from energylang.ir.types import ANYWHERE, SPACES, Dim, Kind, Range, Shape, Space, Type, show_shape
 from energylang.source import Span
 from energylang.syntax import ast
 
@@ -280,11 +280,27 @@ def _argument_inside(context: Context, call: Call, name: str, wanted: Range, val
     below = bottom is not None and high is not None and (high < bottom or (high == bottom and wanted.open_low))
     above = top is not None and low is not None and (low > top or (low == top and wanted.open_high and top != 1.0))
     if not below and not above:
+        if wanted != ANYWHERE:
+            _doubtful(context, call, name, value)
         return True
     shown = f"{value.value:g}" if isinstance(value, Literal) else "this"
     limit = f"above {bottom:g}" if below else f"below {top:g}"
     context.error("E0405", f"`{name}` of `{call.name}` must be {limit}, and {shown} is not", value.span)
     return False
+
+
+def _doubtful(context: Context, call: Call, name: str, value: Expr) -> None:
+    """A lint where what is declared `real` stands for a scale, a rate or a probability."""
+    root = value
+    while isinstance(root, Apply) and root.operation == "index":
+        root = root.arguments[0]
+    if isinstance(root, Reference) and not isinstance(root.symbol, Local) and root.symbol.space.kind == "real":
+        declared = next(p.type for p in call.signature.conditions if p.name.text == name)
+        wanted = declared.name.text if declared is not None else "positive"
+        context.diagnostics.add(
+            "L0103", f"`{name}` of `{call.name}` is {wanted}, and `{root.symbol.name}` is declared real", value.span,
+            related=[Label(root.symbol.span, "declared here")], fix=f"declare `{root.symbol.name}: {wanted}{'[…]' if root.symbol.space.shape else ''}`",
+        )  # fmt: skip
 
 
 # --- the body ---------------------------------------------------------------------------------------------------

@@ -79,13 +79,13 @@ def method_call(context: Context, node: ast.Expression, verb: Verb | None, trait
     if spec is None:
         context.error(
             "E0601", f"there is no method `{name}`", node.function.span,
-            fix=did_you_mean(name, table) or f"the methods are {', '.join(table)}",
+            fix=did_you_mean(name, table) or f"the methods are {', '.join(_serving(verb))}",
         )  # fmt: skip
         return None
     if verb is not None and verb not in spec.tasks:
         context.error(
             "E0605", f"`{name}` does not do `{verb}`", node.function.span,
-            fix=f"methods that do: {', '.join(m for m, s in table.items() if verb in s.tasks)}",
+            fix=f"methods that do: {', '.join(_serving(verb))}",
         )  # fmt: skip
         return None
     inner: tuple[tuple[str | None, MethodCall], ...] = ()
@@ -99,6 +99,11 @@ def method_call(context: Context, node: ast.Expression, verb: Verb | None, trait
     if options is None or not _fits(context, spec, verb, traits, node.span):
         return None
     return MethodCall(name, options, inner)
+
+
+def _serving(verb: Verb | None) -> list[str]:
+    """The methods that do a task."""
+    return [name for name, spec in methods().items() if verb is None or verb in spec.tasks]
 
 
 def _fits(context: Context, spec: Method, verb: Verb | None, traits: Traits | None, span: Span) -> bool:

@@ -44,6 +44,10 @@ def bind(program: Program, given: Mapping[str, Any], diagnostics: Diagnostics) -
             "E0701", f"no value for {names}", missing[0].span, related=[Label(d.span, "and here") for d in missing[1:]],
             fix=f"give a file, `--data file.json`, or one value, `--data {missing[0].name}=file.npy`",
         )  # fmt: skip
+    left = [d for d in program.data if d.name not in given and d.default is not None]
+    if left and given:
+        names = ", ".join(f"`{d.name}`" for d in left)
+        diagnostics.add("N0702", f"{names} not among the data given: the default is used", left[0].span)
     bound = Bound({}, {}, {})
     for data in sorted(program.data, key=lambda d: len(d.space.shape)):
         if data in missing:
@@ -64,10 +68,13 @@ def read_value(value: Any, symbol: Symbol, diagnostics: Diagnostics) -> np.ndarr
         array = np.asarray(value)
     except ValueError:
         array = np.empty(0, object)
+    text = array.dtype.kind in "US" or (array.dtype.kind == "O" and any(isinstance(x, str) for x in array.ravel()))
     if array.dtype.kind not in "biuf":
         try:
-            array = np.asarray(value, dtype=np.float64)
+            array = np.asarray([] if text else value, dtype=np.float64)
         except (ValueError, TypeError):
+            text = True
+        if text:
             diagnostics.add(
                 "E0702", f"`{symbol.name}` is not an array of numbers", symbol.span,
                 cause="rows of different lengths, text, or missing values", fix="give nested lists of equal length",

@@ -17,7 +17,7 @@ from jax import Array
 from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.ir.nodes import Condition, Data, Energy, Let, Param, Symbol, Variable, symbols
 from energylang.ir.types import Dim
-from energylang.lower.bounds import MOST_ENTRIES, empty_reductions, too_large, wrong_indices
+from energylang.lower.bounds import MOST_ENTRIES, MOST_SITES, empty_reductions, too_large, wrong_indices
 from energylang.lower.colouring import colour, conflicts
 from energylang.lower.data import Bound
 from energylang.lower.evaluate import evaluate
@@ -181,11 +181,11 @@ def _too_large(energy: Energy, dims: Mapping[str, int]) -> list[Diagnostic]:
         size = 1
         for dim in symbol.space.shape:
             size *= dim.evaluate(dims)
-        if size > MOST_ENTRIES:
+        if size > (MOST_SITES if symbol.space.discrete else MOST_ENTRIES):
             found.append(
                 Diagnostic(
                     "E0708", f"`{symbol.name}` has {size:,} entries", symbol.span,
-                    cause=f"that is {size * 4 / 2**30:,.0f} GiB for one draw", fix="make it smaller: `--set` changes a const",
+                    cause=f"that is {size * 4 / 2**30:,.1f} GiB for one draw, and many times that to find its structure", fix="make it smaller: `--set` changes a const",
                 )
             )  # fmt: skip
         values = symbol.space.values

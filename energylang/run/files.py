@@ -83,3 +83,18 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def require_replaceable(path: Path) -> None:
+    """Raise E0823 where a path holds something other than a run (or nothing): a model, say, named by mistake."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(HDF5))
+    except OSError:
+        return
+    if start and start != HDF5:
+        problem = f"`{path}` is there, is not a run, and is not overwritten"
+        raise DiagnosticError([Diagnostic("E0823", problem, fix="give another name to `--out`, ending in `.nc`")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from energylang.run.summary import Summary
 
@@ -10,30 +11,75 @@ ROWS = 30
 
 
 def render(summary: Summary, rows: int = ROWS) -> str:
-    """At most `rows` rows, and a line saying how many more there are."""
+    """At most about `rows` rows: every variable is there, long arrays with their first entries and how many more."""
     columns = list(summary.columns)
-    shown = min(rows, len(summary))
-    lines = [["", *columns]]
-    lines += [
-        [summary.names[at], *(_number(float(summary.columns[column][at]), column) for column in columns)]
-        for at in range(shown)
-    ]
+    lines: list[list[str]] = [["", *columns]]
+    ends: dict[int, str] = {}
+    for name, places in _shares(summary, rows):
+        for at in places.shown:
+            decimals = _decimals(summary, at)
+            cells = (_number(float(summary.columns[column][at]), column, decimals) for column in columns)
+            lines.append([summary.names[at], *cells])
+        if places.more:
+            ends[len(lines)] = f"… and {places.more:,} more of `{name}`"
     widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
-    text = [
-        "  ".join(
-            [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
-        )
-        for line in lines
-    ]
-    if shown < len(summary):
-        text.append(f"… and {len(summary) - shown} more")
+    text = []
+    for number, line in enumerate(lines, 1):
+        cells = [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
+        text.append("  ".join([line[0].ljust(widths[0]), *cells]))
+        if number in ends:
+            text.append(ends[number])
     return "\n".join(text)
 
 
-def _number(value: float, column: str) -> str:
-    """Effective sample sizes in whole draws, R-hat to three places, the rest to four digits."""
+@dataclass(frozen=True)
+class _Share:
+    """The rows of one variable: which are shown, and how many are not."""
+
+    shown: range
+    more: int
+
+
+def _shares(summary: Summary, rows: int) -> list[tuple[str, _Share]]:
+    """Rows by variable; where they are too many, the longest variables give way to an equal share."""
+    starts: dict[str, list[int]] = {}
+    for at, name in enumerate(summary.names):
+        starts.setdefault(name.partition("[")[0], []).append(at)
+    counts = sorted(len(places) for places in starts.values())
+    share, left = len(summary.names), rows
+    for position, count in enumerate(counts):
+        equal = max(1, left // (len(counts) - position))
+        if count > equal:
+            share = equal
+            break
+        left -= count
+    found = []
+    for name, places in starts.items():
+        shown = min(len(places), share)
+        found.append((name, _Share(range(places[0], places[0] + shown), len(places) - shown)))
+    return found
+
+
+def _decimals(summary: Summary, at: int) -> int | None:
+    """Decimals at which a row's estimates are known: two digits of the Monte Carlo error; None where there is none."""
+    error = float(summary.columns["MCSE"][at]) if "MCSE" in summary.columns else math.nan
+    if not math.isfinite(error) or error <= 0:
+        return None
+    return 1 - math.floor(math.log10(error))
+
+
+def _number(value: float, column: str, decimals: int | None) -> str:
+    """Effective sample sizes in whole draws, R-hat to three places, estimates to their error's second digit.
+
+    Never fewer than four significant digits where the error is large, never more than nine.
+    """
     if math.isnan(value):
         return "-"
     if column.startswith("ESS") and math.isfinite(value):
         return f"{value:.0f}"
-    return f"{value:.3f}" if column == "R_hat" else f"{value:.4g}"
+    if column == "R_hat":
+        return f"{value:.3f}"
+    if decimals is None or column in ("MCSE", "StdDev", "MAD") or value == 0 or not math.isfinite(value):
+        return f"{value:.4g}"
+    digits = math.floor(math.log10(abs(value))) + 1 + decimals
+    return f"{value:.{min(9, max(4, digits))}g}"

@@ -65,7 +65,8 @@ def _pareto_shape(above: np.ndarray) -> float:
     slopes = slopes / (3 * above[int(count / 4 + 0.5) - 1]) + 1 / above[-1]
     shapes = np.log1p(-slopes[:, None] * above).mean(axis=1)
     likelihood = count * (np.log(-slopes / shapes) - shapes - 1)
-    belief = 1 / np.exp(likelihood - likelihood[:, None]).sum(axis=1)
+    with np.errstate(over="ignore"):  # a likelihood far below another has no belief: one over infinity
+        belief = 1 / np.exp(likelihood - likelihood[:, None]).sum(axis=1)
     belief[belief < 10 * np.finfo(float).eps] = 0
     slope = np.sum(slopes * belief) / belief.sum()
     shape = np.log1p(-slope * above).mean()

@@ -213,7 +213,7 @@ def _control_flow(at: Situation) -> Finding | None:
             "E0115",
             "there are no loops",
             cause="operations work on whole arrays, and `~` adds up over all elements",
-            fix="leave the loop out, or write `sum(for i in n: e)` or `[for i in n: e]`",
+            fix="work on whole arrays: `y ~ normal(a + b * x, s)` covers every row; slices and `roll` reach neighbours",
         )
     if at.at_start and at.found.kind == "_IF":
         return Finding(

@@ -94,3 +94,30 @@ def test_batches_of_events():
     with jax.enable_x64(True):
         expected = -sum(stats.dirichlet([0.7, 2.0, 3.5]).logpdf(row) for row in x)
         assert float(energylang.compile(text)["e"](x=x)) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("nu", [1.0, 7.9, 15.9, 16.1, 1e3, 1e5, 1e7])
+def test_student_t_keeps_its_digits_in_float32(nu):
+    """Differences of lgammas cancel for large nu; the Beta function does not."""
+    model = energylang.compile("data n: real\nenergy e(x: real) = student_t(x | n, 0, 1)", data={"n": nu})
+    for x in (0.1, 2.0, 5.0):
+        assert float(model["e"](x=x)) == pytest.approx(-stats.t(nu).logpdf(x), rel=3e-6, abs=3e-6)
+
+
+def test_log_beta():
+    from scipy.special import betaln, gammaln
+
+    x, y = np.meshgrid(
+        [0.1, 0.5, 1.0, 3.3, 7.99, 8.0, 8.01, 50.0, 1e3, 1e6], [0.2, 2.0, 7.999, 8.0, 9.0, 1e2, 1e5, 1e8]
+    )
+    text = "data x: positive[n, m]\ndata y: positive[n, m]\nenergy e(t: real) {\n  report b = lbeta(x, y)\n  += t^2\n}"
+    with jax.enable_x64(True):
+        energy = energylang.compile(text, data={"x": x, "y": y})["e"]
+        symbols = energy.compiled.program.environment(energy.compiled.arrays, {})
+        found = energy.compiled.program.reports(symbols)["b"]
+        # scipy adds up three lgammas: its own error is a few units in the last place of the largest.
+        bound = 4 * np.finfo(float).eps * (np.abs(gammaln(x)) + np.abs(gammaln(y)) + np.abs(gammaln(x + y)) + 1)
+        assert (np.abs(found - betaln(x, y)) <= bound).all()
+        gradient = jax.grad(lambda v: jax.scipy.special.betaln(v, 2.0))(3.0)
+        ours = energylang.compile("energy e(v: positive) = lbeta(v, 2)")["e"]
+        assert float(jax.grad(lambda v: ours(v=v))(3.0)) == pytest.approx(float(gradient), rel=1e-6)

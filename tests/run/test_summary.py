@@ -153,10 +153,15 @@ def test_a_table_is_aligned_and_says_what_it_leaves_out() -> None:
     found = summarise([("x", np.random.default_rng(0).normal(size=(2, 100, 40)))])
     lines = render(found, rows=3).splitlines()
     assert lines[0].split() == list(COLUMNS)
-    assert lines[-1] == "… and 37 more"
+    assert lines[-1] == "… and 37 more of `x`"
     assert len({len(line) for line in lines[:4]}) == 1
     assert len(render(found, rows=40).splitlines()) == 41
     assert render(Summary((), {column: np.empty(0) for column in COLUMNS}))
+    both = summarise([("long", np.random.default_rng(0).normal(size=(2, 50, 40))), ("short", np.zeros((2, 50)) + 0.5)])
+    names = [line.split()[0] for line in render(both, rows=6).splitlines()[1:]]
+    assert names == ["long[0]", "long[1]", "long[2]", "long[3]", "long[4]", "…", "short"]
+    large = summarise([("x", 1e6 + 0.01 * np.random.default_rng(0).normal(size=(2, 500)))])
+    assert render(large).splitlines()[1].split()[1].startswith("1000000.00") or "999999.99" in render(large)
     assert " - " in render(summarise([("x", np.ones((2, 100)))]))[:-1] + " - "
 
 
