@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from energylang.check.energies import energy, space_like
 from energylang.check.expressions import expression
 from energylang.check.spaces import require_solvable, space_of
 from energylang.check.tasks import task
-from energylang.diagnostics import Diagnostics, Label
+from energylang.diagnostics import Diagnostic, Diagnostics, Label
 from energylang.ir.nodes import Data, Energy, Let, Local, Param, Program, Reference, Variable, symbols
 from energylang.ir.types import Dim, Range
 from energylang.ir.verify import verify
@@ -36,8 +37,16 @@ def check_source(
         return module, check(module, diagnostics, overrides)
     behind = Diagnostics()
     check(module, behind, overrides)
-    diagnostics.found += [d for d in behind.found if d.code not in FOLLOWING]
+    diagnostics.found += [d for d in behind.found if d.code not in FOLLOWING or _nowhere_declared(d, source)]
     return module, None
+
+
+def _nowhere_declared(diagnostic: Diagnostic, source: Source) -> bool:
+    """Whether a name is missing from a text as a whole: nothing in it looks like its declaration."""
+    if diagnostic.code not in ("E0201", "E0202") or diagnostic.span is None:
+        return False
+    name = re.escape(diagnostic.span.text)
+    return re.search(rf"\b{name}\s*[:=]|\b(fn|net|distribution|energy|score|flow)\s+{name}\b", source.text) is None
 
 
 def check(module: ast.Module, diagnostics: Diagnostics, overrides: Mapping[str, Const] | None = None) -> Program | None:

@@ -58,12 +58,12 @@ def test_every_shape_error_underlines_both_places():
 def test_syntax_errors_do_not_hide_the_others():
     """What could be read is checked; a name whose declaration could not be read is not reported as missing."""
     diagnostics = Diagnostics()
-    text = "const n = = 3\nenergy e(x: real[n]) {\n  x ~ normal(0, -1)\n  += n\n}\nsample e with nutts()\n"
+    text = "const n = = 3\nenergy e(x: real[n]) {\n  x ~ normal(muu, -1)\n  x ~ nromal(0, 1)\n  += n\n}\nsample e with nutts()\n"
     _, program = check_source(Source("m", text), diagnostics)
     assert program is None
     codes = [d.code for d in diagnostics.found]
     assert codes[0].startswith("E01")
-    assert codes[1:] == ["E0405", "E0601"]
+    assert codes[1:] == ["E0201", "E0202", "E0601"]
 
 
 def test_overrides_of_consts():
