@@ -44,10 +44,6 @@ def bind(program: Program, given: Mapping[str, Any], diagnostics: Diagnostics) -
             "E0701", f"no value for {names}", missing[0].span, related=[Label(d.span, "and here") for d in missing[1:]],
             fix=f"give a file, `--data file.json`, or one value, `--data {missing[0].name}=file.npy`",
         )  # fmt: skip
-    left = [d for d in program.data if d.name not in given and d.default is not None]
-    if left and given:
-        names = ", ".join(f"`{d.name}`" for d in left)
-        diagnostics.add("N0702", f"{names} not among the data given: the default is used", left[0].span)
     bound = Bound({}, {}, {})
     for data in sorted(program.data, key=lambda d: len(d.space.shape)):
         if data in missing:
@@ -58,6 +54,10 @@ def bind(program: Program, given: Mapping[str, Any], diagnostics: Diagnostics) -
             bound.values[data.key] = array
     if diagnostics.failed or not check_bound(program.data, bound, diagnostics):
         return None
+    left = [d for d in program.data if d.name not in given and d.default is not None]
+    if left and given:
+        names = ", ".join(f"`{d.name}`" for d in left)
+        diagnostics.add("N0702", f"{names} not among the data given: the default is used", left[0].span)
     return bound if _lets(program, bound, diagnostics) else None
 
 

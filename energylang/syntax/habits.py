@@ -163,6 +163,10 @@ def _foreign_declaration(at: Situation) -> Finding | None:
         name = next((token.text for token in reversed(line) if token.kind == "NAME"), "x")
         if not at.at_start or len(line) < 2 or line[1].kind not in ("NAME", "_LEFT_BRACKET", "LESS"):
             return None
+    end = at.source.text.find("\n", first.start)
+    written = at.text(first.start, end if end >= 0 else len(at.source.text))
+    if "lower" in written:
+        space = "interval(a, b)" if "upper" in written else "positive"
     return Finding(
         "E0115",
         f"`{name}` is not declared like this",
