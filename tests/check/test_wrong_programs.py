@@ -14,9 +14,10 @@ from energylang.syntax.parser import parse
 
 
 def cases() -> list[tuple[str, str, list[tuple[str, int, list[str]]]]]:
-    """(title, program, expected diagnostics as (code, line, fragments)) from the file."""
+    """(title, program, expected diagnostics as (code, line, fragments)) from the files."""
     found = []
-    for section in (Path(__file__).parent / "wrong_programs.txt").read_text().split("### ")[1:]:
+    texts = [path.read_text() for path in sorted(Path(__file__).parent.glob("wrong_programs*.txt"))]
+    for section in "\n".join(texts).split("### ")[1:]:
         title, _, body = section.partition("\n")
         program, _, rest = body.partition(">>> ")
         wanted = []
