@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from energylang.check.constants import const, evaluate
-from energylang.check.context import CONSTANTS, POISON, Const, Context, Found, Poison, did_you_mean
+from energylang.check.context import CONSTANTS, POISON, Const, Context, Found, Poison, Shared, did_you_mean
 from energylang.check.energies import energy, space_like
 from energylang.check.expressions import expression
 from energylang.check.spaces import require_solvable, space_of
@@ -103,10 +103,25 @@ def _check(context: Context) -> Program | None:
 
 def new_context(module: ast.Module, diagnostics: Diagnostics, overrides: Mapping[str, Const] | None = None) -> Context:
     """The tables of a module, its library behind it; names declared twice are reported."""
-    context = Context(module, diagnostics, dict(overrides or {}))
-    library = parse_library("distributions")
-    context.library = {d.name.text: d for d in library.declarations if isinstance(d, ast.Energy | ast.Fn)}
-    for declaration in module.declarations:
+    shared = Shared()
+    library = _tables(Context(parse_library("distributions"), diagnostics, {}, shared))
+    context = _tables(Context(module, diagnostics, dict(overrides or {}), shared, library))
+    for name in context.overrides:
+        if not isinstance(context.values.get(name), ast.Const):
+            consts = [n for n, d in context.values.items() if isinstance(d, ast.Const)]
+            context.error(
+                "E0901",
+                f"`--set {name}=…`: the model has no const `{name}`",
+                None,
+                fix=did_you_mean(name, consts) or f"its consts are {', '.join(consts) or 'none'}",
+            )
+    return context
+
+
+def _tables(context: Context) -> Context:
+    """The context with the names of its module; those declared twice are reported."""
+    for declaration in context.module.declarations:
+        context.shared.homes[id(declaration)] = context
         names: tuple[ast.Identifier, ...] = ()
         table: dict[str, Any] = context.values
         if isinstance(declaration, ast.Const | ast.Data | ast.Param | ast.Schedule):
@@ -129,15 +144,6 @@ def new_context(module: ast.Module, diagnostics: Diagnostics, overrides: Mapping
                 )
             else:
                 table[name.text] = declaration
-    for name in context.overrides:
-        if not isinstance(context.values.get(name), ast.Const):
-            consts = [n for n, d in context.values.items() if isinstance(d, ast.Const)]
-            context.error(
-                "E0901",
-                f"`--set {name}=…`: the model has no const `{name}`",
-                None,
-                fix=did_you_mean(name, consts) or f"its consts are {', '.join(consts) or 'none'}",
-            )
     return context
 
 

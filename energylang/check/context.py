@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from energylang.diagnostics import Diagnostics, Label, suggest
@@ -65,16 +65,34 @@ class Scope:
         return found
 
 
+AnyCallable = ast.Energy | ast.Fn | ast.Net
+"""What may stand before a bracket or after `~`."""
+
+
+@dataclass
+class Shared:
+    """What all modules of one check have in common."""
+
+    expanding: list[str] = field(default_factory=list)
+    """Functions and distributions being expanded, to find cycles."""
+    calls: int = 0
+    """How many calls were expanded: functions that double in size would never end."""
+    homes: dict[int, Context] = field(default_factory=dict)
+    """The context of every declaration, by its identity."""
+
+
 @dataclass
 class Context:
-    """One check of one module."""
+    """One check of one module: of a model, of a file that it imports, or of the standard library."""
 
     module: ast.Module
     diagnostics: Diagnostics
     overrides: dict[str, Const]
+    shared: Shared = field(default_factory=Shared)
+    outer: Context | None = None
+    """The standard library, the outermost scope of callables; None in the library itself."""
     values: dict[str, ast.AnyDeclaration] = field(default_factory=dict)
-    callables: dict[str, ast.AnyDeclaration] = field(default_factory=dict)
-    library: dict[str, ast.Energy | ast.Fn] = field(default_factory=dict)
+    callables: dict[str, AnyCallable] = field(default_factory=dict)
     consts: dict[str, Const] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     """Consts that already got a diagnostic."""
@@ -85,40 +103,53 @@ class Context:
     """Where a dim name was first seen."""
     solvable: set[str] = field(default_factory=set)
     """Dim names that data fix."""
-    expanding: list[str] = field(default_factory=list)
-    """Functions and distributions being expanded, to find cycles."""
     top: Scope = field(default_factory=Scope)
-    calls: int = 0
-    """How many calls were expanded: functions that double in size would never end."""
-    _standard: Context | None = None
+
+    def callable(self, node: ast.Name) -> tuple[AnyCallable, Context] | Poison | None:
+        """The declaration that a name before a bracket or after `~` means, and the context its own names are read in.
+
+        None where there is none of that name; POISON after a diagnostic about the module it names.
+        """
+        if node.qualifier is not None:
+            return self.not_yet("imported names are", node.span)
+        context: Context | None = self
+        while context is not None:
+            declaration = context.callables.get(node.text)
+            if declaration is not None:
+                return declaration, context
+            context = context.outer
+        return None
+
+    def callable_names(self, *kinds: type) -> list[str]:
+        """What `callable` finds without a module's name: for suggestions. kinds: only declarations of these."""
+        context: Context | None = self
+        found: list[str] = []
+        while context is not None:
+            found += [n for n, d in context.callables.items() if not kinds or isinstance(d, kinds)]
+            context = context.outer
+        return unique(found)
 
     def home(self, declaration: ast.AnyDeclaration) -> Context:
-        """Where the names in a declaration are looked up.
+        """Where the names in a declaration are looked up: in the module that it stands in, and nowhere else.
 
-        For the standard library that is the library alone: a model that declares `k` or `fn lgamma` changes nothing in it.
+        So a model that declares `k` or `fn lgamma` changes nothing in the standard library.
         """
-        if not isinstance(declaration, ast.Energy | ast.Fn):
-            return self
-        if self.library.get(declaration.name.text) is not declaration:
-            return self
-        if self._standard is None:
-            self._standard = replace(
-                self, overrides={}, values={}, callables={}, consts={}, broken=set(), data={}, params={}, lets={},
-                dim_sites={}, solvable=set(), top=Scope(),
-            )  # fmt: skip
-            self._standard._standard = self._standard
-        return self._standard
+        return self.shared.homes.get(id(declaration), self)
+
+    @property
+    def expanding(self) -> list[str]:
+        return self.shared.expanding
 
     @contextmanager
     def expansion(self, key: str, name: str, span: Span) -> Iterator[bool]:
         """Around the body of something that is expanded where it is called; False, after a diagnostic, where it must not be."""
-        self.calls += 1
+        self.shared.calls += 1
         if key in self.expanding:
             self.error("E0204", f"`{name}` calls itself", span, fix="use whole-array operations instead of recursion")
             yield False
-        elif len(self.expanding) >= DEEPEST_CALLS or self.calls > MOST_CALLS:
+        elif len(self.expanding) >= DEEPEST_CALLS or self.shared.calls > MOST_CALLS:
             deep = len(self.expanding) >= DEEPEST_CALLS
-            if deep or self.calls == MOST_CALLS + 1:
+            if deep or self.shared.calls == MOST_CALLS + 1:
                 limit = f"{DEEPEST_CALLS} calls inside each other" if deep else f"{MOST_CALLS:,} expanded calls"
                 self.error(
                     "E0209", f"`{name}` takes the model beyond {limit}", span,

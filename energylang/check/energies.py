@@ -229,13 +229,16 @@ def _tilde(context: Context, statement: ast.Tilde, scope: Scope, draft: Draft) -
         draft.failed = True
         return
     name = node.function.text
-    declaration = context.callables.get(name) or context.library.get(name)
+    found = context.callable(node.function)
+    declaration = found[0] if isinstance(found, tuple) else None
     if not isinstance(declaration, ast.Energy):
         draft.failed = True
+        if isinstance(found, Poison):
+            return
         if name in ("mixture", "truncate"):
             context.not_yet(f"`{name}` after `~` is", node.span)
             return
-        candidates = [n for n, d in {**context.library, **context.callables}.items() if isinstance(d, ast.Energy)]
+        candidates = context.callable_names(ast.Energy)
         context.error(
             "E0202", f"there is no distribution `{name}`", node.function.span, fix=did_you_mean(name, candidates)
         )

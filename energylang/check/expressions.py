@@ -81,7 +81,7 @@ def _name(context: Context, node: ast.Name, scope: Scope) -> Found:
         return _dim_value(Dim.of(name), node.span)
     if name in CONSTANTS:
         return literal(CONSTANTS[name], node.span)
-    if name in context.callables or name in context.library:
+    if context.callable(node) is not None:
         return context.error(
             "E0208",
             f"`{name}` is a function or distribution, and a value is needed here",

@@ -44,9 +44,10 @@ FUNCTIONS: dict[str, Function] = {}
 def call(context: Context, node: ast.Call, scope: Scope) -> Found:
     """A call used as a value."""
     name = node.function.text
-    if node.function.qualifier is not None:
-        return context.not_yet("imported names are", node.function.span)
-    declaration = context.callables.get(name) or context.library.get(name)
+    found = context.callable(node.function)
+    if isinstance(found, Poison):
+        return POISON
+    declaration = found[0] if found else None
     if isinstance(declaration, ast.Fn):
         return _call_fn(context, declaration, node, scope)
     if isinstance(declaration, ast.Energy):
@@ -64,7 +65,7 @@ def call(context: Context, node: ast.Call, scope: Scope) -> Found:
             node.function.span,
             fix=f"multiply with `{name} * (…)`, index with `{name}[…]`",
         )
-    candidates = [*FUNCTIONS, *context.callables, *context.library]
+    candidates = [*FUNCTIONS, *context.callable_names()]
     return context.error(
         "E0202", f"there is no function `{name}`", node.function.span, fix=did_you_mean(name, candidates)
     )
