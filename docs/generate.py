@@ -15,26 +15,10 @@ from energylang.check.functions import FUNCTIONS
 from energylang.cli.methods import describe
 from energylang.cli.options import flag
 from energylang.codes import CODES
-from energylang.ir.types import LATER_SPACES, SPACES
+from energylang.ir.types import LATER_SPACES, SPACE_MEANINGS, SPACES
 from energylang.resources import text
 
 DOCS = Path(__file__).parent
-
-SPACE_MEANINGS = {
-    "real": "a real number",
-    "positive": "a real above 0",
-    "unit": "a real between 0 and 1",
-    "interval": "`interval(a, b)`: a real between two constants",
-    "simplex": "`simplex[k]`: k positive reals that sum to 1; the density is that of the first k - 1",
-    "ordered": "`ordered[k]`: k increasing reals",
-    "positive_ordered": "`positive_ordered[k]`: k increasing reals above 0",
-    "spin": "-1 or +1",
-    "binary": "0 or 1",
-    "cat": "`cat(k)`: 0, 1, … k - 1",
-    "count": "0, 1, 2, … ; data in this version",
-    "int": "any integer; a type of data, and as a scalar a size",
-    "bool": "false or true (0 or 1); a type of data",
-}
 
 RANGES = {
     "E01": "Text and syntax",

@@ -7,7 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from energylang.check.constants import const, evaluate
-from energylang.check.context import CONSTANTS, POISON, Const, Context, Found, Poison, Shared, did_you_mean
+from energylang.check.context import (
+    CONSTANTS,
+    POISON,
+    Const,
+    Context,
+    Found,
+    Poison,
+    Recorder,
+    Shared,
+    did_you_mean,
+)
 from energylang.check.energies import energy, space_like
 from energylang.check.expressions import expression
 from energylang.check.spaces import require_solvable, space_of
@@ -26,7 +36,10 @@ FOLLOWING = frozenset({"E0201", "E0202", "E0208", "E0305", "E0504", "E0600", "E0
 
 
 def check_source(
-    source: Source, diagnostics: Diagnostics, overrides: Mapping[str, Const] | None = None
+    source: Source,
+    diagnostics: Diagnostics,
+    overrides: Mapping[str, Const] | None = None,
+    recorder: Recorder | None = None,
 ) -> tuple[ast.Module, Program | None]:
     """Parse and check a text: everything that is wrong, of either kind, in one run.
 
@@ -34,9 +47,9 @@ def check_source(
     """
     module = parse(source, diagnostics)
     if not diagnostics.failed:
-        return module, check(module, diagnostics, overrides)
+        return module, check(module, diagnostics, overrides, recorder)
     behind = Diagnostics()
-    check(module, behind, overrides)
+    check(module, behind, overrides, recorder)
     diagnostics.found += [d for d in behind.found if d.code not in FOLLOWING or _nowhere_declared(d, source)]
     return module, None
 
@@ -49,13 +62,21 @@ def _nowhere_declared(diagnostic: Diagnostic, source: Source) -> bool:
     return re.search(rf"\b{name}\s*[:=]|\b(fn|net|distribution|energy|score|flow)\s+{name}\b", source.text) is None
 
 
-def check(module: ast.Module, diagnostics: Diagnostics, overrides: Mapping[str, Const] | None = None) -> Program | None:
+def check(
+    module: ast.Module,
+    diagnostics: Diagnostics,
+    overrides: Mapping[str, Const] | None = None,
+    recorder: Recorder | None = None,
+) -> Program | None:
     """The checked program, or None where there are errors (all of them are in `diagnostics`).
 
-    `overrides` are values of consts given from outside (`--set beta=0.4`).
+    `overrides` are values of consts given from outside (`--set beta=0.4`). `recorder` is told what each name means; what
+    it raises ends the check.
     """
+    context = new_context(module, diagnostics, overrides)
+    context.recorder = recorder
     try:
-        return _check(new_context(module, diagnostics, overrides))
+        return _check(context)
     except RecursionError:
         diagnostics.add(
             "E0209", "the declarations of this model lead too deeply into each other",
@@ -184,7 +205,8 @@ def _data(context: Context) -> None:
         found = space.range
         if space.kind == "int":
             found = Range(Dim.of(name), Dim.of(name)) if not space.shape else space.range
-        context.top.entries[name] = Reference(space.type, declaration.name.span, symbol, range=found)
+        reference = Reference(space.type, declaration.name.span, symbol, range=found)
+        context.top.entries[name] = context.record(declaration.name.span, reference)
     for symbol in context.data.values():
         require_solvable(context, symbol.space.shape, symbol.space.cardinality, symbol.span, symbol.name, frozenset())
 
@@ -226,7 +248,8 @@ def _params(context: Context) -> None:
             continue
         symbol = Param(name, space, declaration.name.span, value, start)
         context.params[name] = symbol
-        context.top.entries[name] = Reference(space.type, declaration.name.span, symbol, range=space.range)
+        reference = Reference(space.type, declaration.name.span, symbol, range=space.range)
+        context.top.entries[name] = context.record(declaration.name.span, reference)
 
 
 def _start(context: Context, node: ast.Expression) -> tuple[str, float, float] | None:
@@ -282,7 +305,7 @@ def _let(context: Context, declaration: ast.Let, name: ast.Identifier) -> Found:
         )  # fmt: skip
     symbol = Let(name.text, space_like(value), name.span, value)
     context.lets[name.text] = symbol
-    return Reference(value.type, name.span, symbol, range=value.range)
+    return context.record(name.span, Reference(value.type, name.span, symbol, range=value.range))
 
 
 def _fn(context: Context, declaration: ast.Fn) -> None:
@@ -297,5 +320,6 @@ def _fn(context: Context, declaration: ast.Fn) -> None:
             return
         scope.dims |= {n: Dim.of(n) for d in space.shape for n in d.names if n not in context.solvable}
         symbol = Local(parameter.name.text, space, parameter.name.span)
-        scope.entries[parameter.name.text] = Reference(space.type, parameter.name.span, symbol, range=space.range)
+        reference = Reference(space.type, parameter.name.span, symbol, range=space.range)
+        scope.entries[parameter.name.text] = context.record(parameter.name.span, reference)
     expression(context, declaration.value, scope)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from energylang.diagnostics import Diagnostics, Label, suggest
+from energylang.diagnostics import Diagnostics, Edit, Label, suggest
 from energylang.ir.nodes import Data, Expr, Let, Literal, Param
 from energylang.ir.types import ANYWHERE, Dim, Kind, Range, Type
 from energylang.source import Span
@@ -30,6 +30,12 @@ class Poison:
 POISON = Poison()
 
 Found = Expr | Poison
+
+
+class Recorder(Protocol):
+    """Told what each name and call of a text means, where somebody wants to know (an editor)."""
+
+    def __call__(self, span: Span, meaning: Found) -> None: ...
 
 
 @dataclass
@@ -104,6 +110,7 @@ class Context:
     solvable: set[str] = field(default_factory=set)
     """Dim names that data fix."""
     top: Scope = field(default_factory=Scope)
+    recorder: Recorder | None = None
 
     def callable(self, node: ast.Name) -> tuple[AnyCallable, Context] | Poison | None:
         """The declaration that a name before a bracket or after `~` means, and the context its own names are read in.
@@ -164,6 +171,12 @@ class Context:
             finally:
                 self.expanding.pop()
 
+    def record(self, span: Span, meaning: Found) -> Found:
+        """Tell the recorder, where there is one, what stands at a span; returns the meaning."""
+        if self.recorder is not None:
+            self.recorder(span, meaning)
+        return meaning
+
     def error(
         self,
         code: str,
@@ -176,7 +189,8 @@ class Context:
         fix: str = "",
     ) -> Poison:
         """Record a diagnostic; returns POISON, so that a caller can `return context.error(…)`."""
-        self.diagnostics.add(code, message, span, label=label, related=related, cause=cause, fix=fix)
+        edit = fix.edit(span) if isinstance(fix, DidYouMean) else None
+        self.diagnostics.add(code, message, span, label=label, related=related, cause=cause, fix=fix, edit=edit)
         return POISON
 
     def not_yet(self, what: str, span: Span) -> Poison:
@@ -185,10 +199,27 @@ class Context:
         )
 
 
+class DidYouMean(str):
+    """A fix that names the nearest candidate, and knows what it replaces."""
+
+    name: str
+    near: str
+
+    def edit(self, span: Span | None) -> Edit | None:
+        """The replacement of the name, where the underlined text begins with it."""
+        if span is None or not span.text.startswith(self.name):
+            return None
+        return Edit(Span(span.source, span.start, span.start + len(self.name)), self.near)
+
+
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     """A fix naming the nearest candidate, or nothing."""
     near = suggest(name, candidates)
-    return f"did you mean `{near}`?" if near else ""
+    if not near:
+        return ""
+    found = DidYouMean(f"did you mean `{near}`?")
+    found.name, found.near = name, near
+    return found
 
 
 def literal(value: Const, span: Span) -> Literal:

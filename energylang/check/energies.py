@@ -111,7 +111,8 @@ def _symbols(
             failed = True
         symbol = Variable(name, space, parameter.name.span) if random else Condition(name, space, parameter.name.span)
         found[random].append(symbol)
-        scope.entries[name] = Reference(space.type, parameter.name.span, symbol, range=space.range)
+        reference = Reference(space.type, parameter.name.span, symbol, range=space.range)
+        scope.entries[name] = context.record(parameter.name.span, reference)
     for symbol in (*found[False], *found[True]):
         space = symbol.space
         if declaration.kind == "distribution":
@@ -212,7 +213,7 @@ def _let(context: Context, statement: ast.LetStatement, scope: Scope, draft: Dra
             )
             draft.failed = True
         draft.names[name.text] = name.span
-        scope.entries[name.text] = value if len(statement.names) == 1 else POISON
+        scope.entries[name.text] = context.record(name.span, value if len(statement.names) == 1 else POISON)
     draft.failed |= isinstance(value, Poison)
 
 
@@ -297,6 +298,7 @@ def _report(context: Context, statement: ast.Report, scope: Scope, draft: Draft)
             draft.failed = True
             return
         draft.names[name] = statement.name.span
+    context.record(statement.name.span, value)
     if isinstance(value, Poison):
         draft.failed = True
         return

@@ -28,7 +28,7 @@ def expression(context: Context, node: ast.Expression, scope: Scope) -> Found:
         case ast.Number(value=value) | ast.Boolean(value=value):
             return literal(value, node.span)
         case ast.Name():
-            return _name(context, node, scope)
+            return context.record(node.span, _name(context, node, scope))
         case ast.Binary():
             return _binary(context, node, scope)
         case ast.Unary(operator=operator, operand=operand):
@@ -48,7 +48,7 @@ def expression(context: Context, node: ast.Expression, scope: Scope) -> Found:
         case ast.Call():
             from energylang.check.functions import call
 
-            return call(context, node, scope)
+            return context.record(node.span, call(context, node, scope))
         case ast.Generator():
             return context.not_yet("comprehensions are", node.span)
         case ast.Lambda():

@@ -1,0 +1,62 @@
+"""What editors learn from a check: the meaning of each name, and replacements for misspelt ones."""
+
+from __future__ import annotations
+
+from energylang.check import check_source
+from energylang.check.context import Found, Poison
+from energylang.diagnostics import Diagnostics
+from energylang.source import Source, Span
+
+MODEL = """\
+data y: real[N, 3] = [[1, 2, 3]]
+let half = y / 2
+
+energy e(mu: real, z: cat(3)[N]) {
+  let centred = y - mu
+  += sum(centred^2) + sum(half) + mean(z)
+  report m = sum(centred, axis = 1)
+}
+"""
+
+
+def record(text: str) -> dict[tuple[str, int], str]:
+    """The type at each recorded span, by its text and line."""
+    source, found = Source("m.energy", text), {}
+
+    def recorder(span: Span, meaning: Found) -> None:
+        assert span.source is source, "nothing of the library is recorded"
+        found[span.text, source.position(span.start)[0]] = "?" if isinstance(meaning, Poison) else str(meaning.type)
+
+    check_source(source, Diagnostics(), None, recorder)
+    return found
+
+
+def test_declarations_and_uses_have_types() -> None:
+    found = record(MODEL)
+    assert found["y", 1] == found["half", 2] == found["half", 6] == "real[N, 3]"
+    assert found["centred", 5] == found["centred", 6] == "real[N, 3]"
+    assert found["mu", 4] == found["mu", 5] == "real"
+    assert found["z", 4] == found["z", 6] == "int[N]"
+    assert found["m", 7] == "real[N]"
+    assert found["sum(centred^2)", 6] == "real"
+
+
+def test_what_is_wrong_elsewhere_leaves_the_rest_known() -> None:
+    found = record(MODEL.replace("sum(half)", "sum(hafl)"))
+    assert (found["centred", 6], found["hafl", 6], found["mu", 5]) == ("real[N, 3]", "?", "real")
+
+
+def test_a_misspelt_name_has_a_replacement() -> None:
+    diagnostics = Diagnostics()
+    check_source(Source("m.energy", MODEL.replace("sum(half)", "sum(hafl)")), diagnostics)
+    (finding,) = diagnostics.found
+    assert finding.edit is not None
+    assert (finding.edit.span.text, finding.edit.text) == ("hafl", "half")
+
+
+def test_a_replacement_covers_the_name_alone() -> None:
+    text = "energy e(x: real | width: positive) = x^2 / width\nsample e on (widht = 2) with nuts()\n"
+    diagnostics = Diagnostics()
+    check_source(Source("m.energy", text), diagnostics)
+    edits = [(d.edit.span.text, d.edit.text) for d in diagnostics.found if d.edit is not None]
+    assert edits == [("widht", "width")]
