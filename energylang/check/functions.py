@@ -252,6 +252,10 @@ for _name in [
 _elementwise("sigmoid", "inv_logit", "x", "1 / (1 + exp(-x)), elementwise")
 for _name in ("atan2", "logaddexp", "lbeta", "minimum", "maximum"):
     _elementwise(_name, _name, "x y", "elementwise")
+_elementwise("kl_div", "kl_div", "x y", "x log(x / y) - x + y, without cancellation, elementwise")
+_elementwise(
+    "stirling_excess", "stirling_excess", "x", "lgamma(x + 1) - x log(x) + x, without cancellation, elementwise"
+)
 
 
 def _integer(context: Context, node: ast.Expression, what: str) -> int | None:

@@ -252,10 +252,11 @@ _define("softplus sqrt", "elementwise", 1, _real(NONNEGATIVE))
 _define("inv_logit std_normal_cdf", "elementwise", 1, _real(UNIT))
 _define(
     "log log1p expm1 sin cos tan asin acos atan sinh cosh tanh erf erfc lgamma digamma logit log_inv_logit "
-    "log_std_normal_cdf log_bessel_i0",
+    "log_std_normal_cdf log_bessel_i0 stirling_excess",
     "elementwise", 1, _real(ANYWHERE),
 )  # fmt: skip
 _define("atan2 logaddexp lbeta", "elementwise", 2, _real(ANYWHERE))
+_define("kl_div", "elementwise", 2, _real(NONNEGATIVE))
 
 
 # --- gathers ----------------------------------------------------------------------------------------------------
