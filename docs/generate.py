@@ -1,6 +1,7 @@
 """Writes the parts of the documentation that come from registries, so that they cannot drift.
 
-python docs/generate.py           writes docs/errors.md, and the tables in docs/language.md and docs/command-line.md
+python docs/generate.py           writes docs/errors.md, the tables in docs/language.md and docs/command-line.md, and
+                                  grammar/energy.tmLanguage.json
 python docs/generate.py --check   exit code 1 where one of them is out of date
 """
 
@@ -15,6 +16,7 @@ from energylang.check.functions import FUNCTIONS
 from energylang.cli.methods import describe
 from energylang.cli.options import flag
 from energylang.codes import CODES
+from energylang.editors import textmate
 from energylang.ir.types import LATER_SPACES, SPACE_MEANINGS, SPACES
 from energylang.resources import text
 
@@ -131,7 +133,10 @@ SECTIONS = {
 
 def generated() -> dict[Path, str]:
     """Each file with the text it should have."""
-    found = {DOCS / "errors.md": errors()}
+    found = {
+        DOCS / "errors.md": errors(),
+        DOCS.parent / "grammar" / "energy.tmLanguage.json": textmate.grammar(),
+    }
     for name, sections in SECTIONS.items():
         page = (DOCS / name).read_text(encoding="utf-8")
         for section, make in sections.items():

@@ -1,0 +1,1 @@
+"""What editors need to know of the language, all of it read off the grammar and the registries."""
