@@ -6,7 +6,7 @@ Every node carries its type, the range its values are known to lie in, and the s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -128,13 +128,53 @@ class Map(Expr):
     batch_rank: int
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Marginal(Expr):
+    """-log of the sum, over all values of discrete `variables`, of exp(-energy): one real number.
+
+    The energy is the sum of the `terms`. The variables are its own: nothing outside of it mentions them.
+    """
+
+    variables: tuple[Variable, ...]
+    terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Recovered(Expr):
+    """A variable that a `Marginal` sums out, drawn from its law given everything else; only in reports."""
+
+    marginal: Marginal
+    variable: Variable
+
+
 def children(expr: Expr) -> tuple[Expr, ...]:
-    """The operands, in order; of a `Map` its arguments, then its body."""
+    """The operands, in order; of a `Map` its arguments, then its body; of a `Marginal` the values of its terms."""
     if isinstance(expr, Apply):
         return expr.arguments
     if isinstance(expr, Map):
         return (*expr.arguments, expr.body)
+    if isinstance(expr, Marginal):
+        return tuple(term.value for term in expr.terms)
+    if isinstance(expr, Recovered):
+        return (expr.marginal,)
     return ()
+
+
+def with_children(expr: Expr, operands: tuple[Expr, ...]) -> Expr:
+    """The node over other operands, given as `children` gives them; itself where they are the same objects."""
+    if all(a is b for a, b in zip(operands, children(expr), strict=True)):
+        return expr
+    if isinstance(expr, Apply):
+        return replace(expr, arguments=operands)
+    if isinstance(expr, Map):
+        return replace(expr, arguments=operands[:-1], body=operands[-1])
+    if isinstance(expr, Marginal):
+        terms = tuple(replace(t, value=value) for t, value in zip(expr.terms, operands, strict=True))
+        return replace(expr, terms=terms)
+    assert isinstance(expr, Recovered)
+    (marginal,) = operands
+    assert isinstance(marginal, Marginal)
+    return replace(expr, marginal=marginal)
 
 
 def walk(*roots: Expr) -> Iterator[Expr]:
@@ -154,16 +194,22 @@ def walk(*roots: Expr) -> Iterator[Expr]:
 
 
 def symbols(*roots: Expr, through_lets: bool = False) -> tuple[Symbol, ...]:
-    """The symbols that the roots mention, each once; with `through_lets` also those that top-level lets are made of."""
+    """The symbols that the roots mention, each once; with `through_lets` also those that top-level lets are made of.
+
+    What a `Marginal` sums out is its own, and not among them.
+    """
     found: dict[int, Symbol] = {}
+    summed: set[int] = set()
     pending = list(roots)
     while pending:
         for expr in walk(pending.pop()):
+            if isinstance(expr, Marginal):
+                summed.update(id(v) for v in expr.variables)
             if isinstance(expr, Reference) and id(expr.symbol) not in found:
                 found[id(expr.symbol)] = expr.symbol
                 if through_lets and isinstance(expr.symbol, Let) and expr.symbol.value is not None:
                     pending.append(expr.symbol.value)
-    return tuple(found.values())
+    return tuple(symbol for key, symbol in found.items() if key not in summed)
 
 
 # --- energies and programs --------------------------------------------------------------------------------------
@@ -179,11 +225,15 @@ class Normalisation(Enum):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Term:
-    """One scalar summand of an energy, with where it was written and what it is in words."""
+    """One scalar summand of an energy, with where it was written and what it is in words.
+
+    density_of: the variable whose whole normalised density, given what else it mentions, this term is; else None.
+    """
 
     value: Expr
     span: Span
     text: str
+    density_of: Variable | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -203,6 +253,8 @@ class Energy:
     reports: tuple[Report, ...]
     normalisation: Normalisation
     reason: str
+    hidden: str = ""
+    """Why its normaliser depends on a condition in a way that nothing accounts for; empty where it does not."""
 
     @property
     def roots(self) -> tuple[Expr, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from energylang.ir.nodes import Apply, Energy, Expr, Local, Map, Program, Reference, Variable, walk
+from energylang.ir.nodes import Apply, Energy, Expr, Local, Map, Marginal, Program, Reference, Variable, walk
 from energylang.ir.operations import OPERATIONS, OperationError, type_of
 from energylang.ir.types import Kind
 
@@ -36,6 +36,7 @@ def _verify_energy(energy: Energy) -> None:
 
 def _verify_expression(root: Expr, own: frozenset[int]) -> None:
     bound = {id(p) for e in walk(root) if isinstance(e, Map) for p in e.parameters}
+    own |= {id(v) for e in walk(root) if isinstance(e, Marginal) for v in e.variables}
     for expr in walk(root):
         if isinstance(expr, Apply):
             operation = OPERATIONS.get(expr.operation)

@@ -11,12 +11,13 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from energylang.ir.nodes import Apply, DimValue, Expr, Literal, Map, Reference, Symbol
+from energylang.ir.nodes import Apply, DimValue, Expr, Literal, Map, Marginal, Reference, Symbol
 from energylang.ir.operations import OPERATIONS
 from energylang.ir.types import Dim, Kind
 from energylang.lower.operations import JAX, Backend, compute
 
-Environment = Mapping[Symbol, Any]
+Environment = Mapping[Symbol | Marginal, Any]
+"""Values of symbols, and for every `Marginal` the plan by which it is computed (`energylang.lower.elimination`)."""
 
 
 def evaluate(
@@ -82,6 +83,8 @@ def _value(
             return environment[symbol]
         case Apply(operation=operation, arguments=arguments, attributes=attributes):
             return compute(backend, operation, [values[id(a)] for a in arguments], numbers(attributes, dims))
+        case Marginal():
+            return environment[expr].energy(environment, backend)
         case Map():
             return _mapped(expr, [values[id(a)] for a in expr.arguments], environment, dims, backend)
     raise TypeError(f"cannot evaluate {type(expr).__name__}")

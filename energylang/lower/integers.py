@@ -24,6 +24,7 @@ from energylang.ir.nodes import (
     Symbol,
     children,
     walk,
+    with_children,
 )
 from energylang.ir.types import Kind, Type
 from energylang.lower.data import Bound
@@ -91,11 +92,8 @@ def _widened(roots: tuple[Expr, ...], bound: Bound) -> dict[int, Expr]:
             elif isinstance(node, Apply) and node.operation != "iota":
                 operands = tuple(_real(a) for a in replaced) if node.operation in _COMPUTED else replaced
                 made[id(node)] = replace(node, type=Type(Kind.REAL, node.type.shape), arguments=operands)
-        elif any(a is not b for a, b in zip(replaced, below, strict=True)):
-            if isinstance(node, Map):
-                made[id(node)] = replace(node, arguments=replaced[:-1], body=replaced[-1])
-            elif isinstance(node, Apply):
-                made[id(node)] = replace(node, arguments=replaced)
+        else:
+            made[id(node)] = with_children(node, replaced)
     return made
 
 
