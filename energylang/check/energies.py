@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 
-from energylang.check.context import POISON, Context, Found, Poison, Scope, did_you_mean, literal
-from energylang.check.distributions import Call, tilde_call
+from energylang.check.context import POISON, Context, Found, Poison, Scope, literal
+from energylang.check.densities import Density, density
 from energylang.check.expressions import apply, expression
 from energylang.check.spaces import require_solvable, space_of
 from energylang.check.supports import base_symbol
@@ -28,13 +29,22 @@ from energylang.source import Span
 from energylang.syntax import ast
 
 
+@dataclass(frozen=True)
+class Tilde:
+    """One `target ~ …`, and which of the draft's terms it became."""
+
+    target: Expr
+    density: Density
+    term: int
+
+
 @dataclass
 class Draft:
     """A block as it is being read."""
 
     terms: list[Term] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
-    tildes: list[tuple[Expr, Call, Span]] = field(default_factory=list)
+    tildes: list[Tilde] = field(default_factory=list)
     increments: list[Span] = field(default_factory=list)
     names: dict[str, Span] = field(default_factory=dict)
     failed: bool = False
@@ -70,6 +80,7 @@ def energy(context: Context, declaration: ast.Energy) -> Energy | None:
                 "L0102", f"no term mentions `{variable.name}`, so it is flat on {variable.space.kind}", variable.span,
                 fix=f"give it a density: `{variable.name} ~ …`",
             )  # fmt: skip
+    _mark_densities(draft)
     normalisation, reason = _normalisation(declaration, variables, draft)
     return Energy(
         declaration.name.text, declaration.name.span, declaration.doc, variables, conditions, tuple(draft.terms),
@@ -178,18 +189,19 @@ def block_value(context: Context, block: ast.Block, scope: Scope, span: Span) ->
     return total
 
 
-def _add_term(context: Context, draft: Draft, value: Found, span: Span) -> None:
+def _add_term(context: Context, draft: Draft, value: Found, span: Span) -> Term | None:
     if isinstance(value, Poison):
         draft.failed = True
-        return
+        return None
     if value.type.shape or value.type.kind is Kind.BOOL:
         draft.failed = True
         context.error(
             "E0307", f"an energy is one number, and this is {value.type}", span,
             fix="sum it: `sum(…)`" if value.type.shape else "use `if … then … else …`",
         )  # fmt: skip
-        return
+        return None
     draft.terms.append(Term(value, span, one_line(span.text)))
+    return draft.terms[-1]
 
 
 def one_line(text: str) -> str:
@@ -220,40 +232,10 @@ def _let(context: Context, statement: ast.LetStatement, scope: Scope, draft: Dra
 def _tilde(context: Context, statement: ast.Tilde, scope: Scope, draft: Draft) -> None:
     target = expression(context, statement.target, scope)
     node = statement.distribution
-    if not isinstance(node, ast.Call):
-        context.error(
-            "E0502",
-            "the right of `~` is a distribution with its arguments",
-            node.span,
-            fix="for example `normal(0, 1)`",
-        )
-        draft.failed = True
-        return
-    name = node.function.text
-    found = context.callable(node.function)
-    declaration = found[0] if isinstance(found, tuple) else None
-    if not isinstance(declaration, ast.Energy):
-        draft.failed = True
-        if isinstance(found, Poison):
-            return
-        if name in ("mixture", "truncate"):
-            context.not_yet(f"`{name}` after `~` is", node.span)
-            return
-        candidates = context.callable_names(ast.Energy)
-        context.error(
-            "E0202", f"there is no distribution `{name}`", node.function.span, fix=did_you_mean(name, candidates)
-        )
-        for argument in node.arguments:
-            expression(context, argument.value, scope)
-        return
-    if isinstance(target, Poison):
-        draft.failed = True
-        for argument in node.arguments:
-            expression(context, argument.value, scope)
-        return
-    if base_symbol(target) is None and not _names_data(statement.target, target):
+    if isinstance(target, Expr) and base_symbol(target) is None and not _names_data(statement.target, target):
         draft.failed = True
         given = isinstance(target, Reference)
+        name = node.function.text if isinstance(node, ast.Call) else "d"
         context.error(
             "E0501", "this cannot stand left of `~`", statement.target.span,
             cause=f"`{target.symbol.name}` is neither random nor data" if given
@@ -261,14 +243,16 @@ def _tilde(context: Context, statement: ast.Tilde, scope: Scope, draft: Draft) -
             fix=f"write `+= {name}({one_line(statement.target.span.text)} | …)` to add the energy as it is",
         )  # fmt: skip
         return
-    value, call = tilde_call(context, target, node, declaration, scope)
-    if isinstance(value, Poison) or call is None:
+    found = density(context, target, node, scope)
+    if isinstance(found, Poison) or isinstance(target, Poison):
         draft.failed = True
         return
-    draft.tildes.append((target, call, statement.span))
-    if value.type.shape:
-        value = apply(context, "sum", [value], statement.span, tuple(range(len(value.type.shape))))
-    _add_term(context, draft, value, statement.span)
+    value: Found = found.value
+    if found.value.type.shape:
+        value = apply(context, "sum", [value], statement.span, tuple(range(len(found.value.type.shape))))
+    tilde = _add_term(context, draft, value, statement.span)
+    if tilde is not None:
+        draft.tildes.append(Tilde(target, found, len(draft.terms) - 1))
 
 
 def _names_data(node: ast.Expression, value: Expr) -> bool:
@@ -307,6 +291,16 @@ def _report(context: Context, statement: ast.Report, scope: Scope, draft: Draft)
     draft.reports.append(Report(name, value))
 
 
+def _mark_densities(draft: Draft) -> None:
+    """Terms that are the whole density of a variable say so: compositions drop and keep them as such."""
+    count = Counter(id(base_symbol(t.target)) for t in draft.tildes)
+    for tilde in draft.tildes:
+        symbol = base_symbol(tilde.target)
+        whole = isinstance(tilde.target, Reference) and tilde.density.exact_support and count[id(symbol)] == 1
+        if whole and isinstance(symbol, Variable) and symbol not in symbols(*tilde.density.arguments):
+            draft.terms[tilde.term] = replace(draft.terms[tilde.term], density_of=symbol)
+
+
 # --- normalisation ----------------------------------------------------------------------------------------------
 
 
@@ -317,9 +311,10 @@ def _normalisation(declaration: ast.Energy, variables: tuple[Variable, ...], dra
         return Normalisation.UNKNOWN, "an energy given by an expression"
     if draft.increments:
         return Normalisation.UNKNOWN, "`+=` adds energy beside the densities"
-    seen: dict[str, Call] = {}
+    seen: set[str] = set()
     depends: dict[str, set[str]] = {}
-    for target, call, _ in draft.tildes:
+    for tilde in draft.tildes:
+        target, found = tilde.target, tilde.density
         symbol = base_symbol(target)
         if not isinstance(symbol, Variable):
             what = f"`{symbol.name}`" if symbol is not None else "a `let`"
@@ -328,10 +323,10 @@ def _normalisation(declaration: ast.Energy, variables: tuple[Variable, ...], dra
             return Normalisation.UNKNOWN, f"`{symbol.name}` is given a density in parts"
         if symbol.name in seen:
             return Normalisation.UNKNOWN, f"`{symbol.name}` has two densities"
-        if not call.exact_support:
-            return Normalisation.UNKNOWN, f"`{call.name}` is cut by the space of `{symbol.name}`"
-        seen[symbol.name] = call
-        depends[symbol.name] = {s.name for v in call.conditions.values() for s in symbols(v) if isinstance(s, Variable)}
+        if not found.exact_support:
+            return Normalisation.UNKNOWN, f"`{found.name}` is cut by the space of `{symbol.name}`"
+        seen.add(symbol.name)
+        depends[symbol.name] = {s.name for s in symbols(*found.arguments) if isinstance(s, Variable)}
     missing = [v.name for v in variables if v.name not in seen]
     if missing:
         return Normalisation.UNKNOWN, f"`{', '.join(missing)}` has no density of its own"
