@@ -257,7 +257,8 @@ def _axes(rank: int) -> str:
 
 def _unify(context: Context, call: Call, pattern: ast.Expression, dim: Dim, value: Expr) -> bool:
     home = context.home(call.declaration)
-    if isinstance(pattern, ast.Name) and pattern.text not in call.dims and pattern.text not in home.values:
+    unknown = isinstance(pattern, ast.Name) and pattern.qualifier is None and pattern.text not in home.values
+    if isinstance(pattern, ast.Name) and unknown and pattern.text not in call.dims:
         call.dims[pattern.text] = dim
         return True
     wanted = dim_of(home, pattern, Scope(dims=call.dims))

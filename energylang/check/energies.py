@@ -24,7 +24,7 @@ from energylang.ir.nodes import (
     Variable,
     symbols,
 )
-from energylang.ir.types import Dim, Kind, Space
+from energylang.ir.types import Kind, Space
 from energylang.source import Span
 from energylang.syntax import ast
 
@@ -83,7 +83,7 @@ def energy(context: Context, declaration: ast.Energy) -> Energy | None:
     _mark_densities(draft)
     normalisation, reason = _normalisation(declaration, variables, draft)
     return Energy(
-        declaration.name.text, declaration.name.span, declaration.doc, variables, conditions, tuple(draft.terms),
+        context.full(declaration.name.text), declaration.name.span, declaration.doc, variables, conditions, tuple(draft.terms),
         tuple(draft.reports), normalisation, reason,
     )  # fmt: skip
 
@@ -132,7 +132,7 @@ def _symbols(
             )
         elif not require_solvable(context, space.shape, space.cardinality, symbol.span, symbol.name, frozenset(extra)):
             failed = True
-    scope.dims |= {n: Dim.of(n) for n in extra}
+    scope.dims |= context.own_dims(extra)
     if not signature.variables:
         context.error(
             "E0504",

@@ -286,7 +286,7 @@ class Task:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Program:
-    """A checked module."""
+    """A checked model; names of what its modules declare are qualified (`rings.W`)."""
 
     source: Source
     consts: dict[str, bool | int | float]
@@ -295,3 +295,7 @@ class Program:
     params: tuple[Param, ...]
     energies: dict[str, Energy]
     tasks: tuple[Task, ...]
+    imported: dict[str, Energy] = field(default_factory=dict)
+    """Energies of the modules that it imports, by their qualified names."""
+    sources: tuple[Source, ...] = ()
+    """Of all modules, its own too."""

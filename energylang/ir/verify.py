@@ -13,7 +13,7 @@ class VerificationError(AssertionError):
 
 def verify(program: Program) -> Program:
     """Check every energy, let and task binding; returns the program for chaining."""
-    for energy in program.energies.values():
+    for energy in (*program.energies.values(), *program.imported.values()):
         _verify_energy(energy)
     for let in program.lets:
         if let.value is not None:
