@@ -63,11 +63,7 @@ def evaluate(context: Context, node: ast.Expression, *, quiet: bool = False) -> 
         match e:
             case ast.Number(value=value) | ast.Boolean(value=value):
                 return value
-            case ast.Name(text=name, qualifier=str()):
-                module = context.modules.get(e.qualifier or "") if quiet else context.member(e)
-                inner = ast.Name(e.span, name)
-                return evaluate(module, inner, quiet=quiet) if isinstance(module, Context) else None
-            case ast.Name(text=name):
+            case ast.Name(text=name, qualifier=None):
                 if name in context.values and isinstance(context.values[name], ast.Const):
                     return const(context, name)
                 if name in CONSTANTS:
@@ -149,14 +145,12 @@ def const(context: Context, name: str) -> Const | None:
         return None
     declaration = context.values[name]
     assert isinstance(declaration, ast.Const)
-    key = f"const {context.full(name)}"
-    if key in context.expanding:
-        own = f"const {context.prefix}"
-        cycle = [e.removeprefix(own) for e in context.expanding if e.startswith(own)]
+    if f"const {name}" in context.expanding:
+        cycle = [e.removeprefix("const ") for e in context.expanding if e.startswith("const ")]
         context.broken.update(cycle[cycle.index(name) :])
         context.error("E0204", f"`{name}` depends on itself", declaration.name.span)
         return None
-    context.expanding.append(key)
+    context.expanding.append(f"const {name}")
     try:
         value = evaluate(context, declaration.value)
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from energylang.check.constants import const, evaluate
-from energylang.check.context import Context, Poison, Scope, did_you_mean
+from energylang.check.context import Context, Scope, did_you_mean
 from energylang.ir.types import LATER_SPACES, SPACES, Dim, Shape, Space
 from energylang.source import Span
 from energylang.syntax import ast
@@ -116,10 +116,7 @@ def _dim(context: Context, node: ast.Expression, scope: Scope) -> Dim | None:
     match node:
         case ast.Number(value=int(value)):
             return Dim.of(value)
-        case ast.Name(text=name, qualifier=str()):
-            module = context.member(node)
-            return None if isinstance(module, Poison) else _dim(module, ast.Name(node.span, name), module.top)
-        case ast.Name(text=name):
+        case ast.Name(text=name, qualifier=None):
             if name in scope.dims:
                 return scope.dims[name]
             declaration = context.values.get(name)
@@ -136,8 +133,8 @@ def _dim(context: Context, node: ast.Expression, scope: Scope) -> Dim | None:
                 and declaration.type.name.text in ("int", "count")
                 and not declaration.type.dims
             ):
-                context.solvable.add(context.full(name))
-                return Dim.of(context.full(name))
+                context.solvable.add(name)
+                return Dim.of(name)
             if declaration is not None:
                 context.error(
                     "E0306",
@@ -146,8 +143,8 @@ def _dim(context: Context, node: ast.Expression, scope: Scope) -> Dim | None:
                     fix="sizes are consts, data ints, or names of their own",
                 )
                 return None
-            context.dim_sites.setdefault(context.full(name), node.span)
-            return Dim.of(context.full(name))
+            context.dim_sites.setdefault(name, node.span)
+            return Dim.of(name)
         case ast.Binary(operator="+" | "-" | "*" as operator, left=left, right=right):
             a, b = _dim(context, left, scope), _dim(context, right, scope)
             if a is None or b is None:

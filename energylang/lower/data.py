@@ -13,7 +13,6 @@ from energylang.diagnostics import Diagnostics, Label, suggest
 from energylang.ir.nodes import Condition, Let, Program, Symbol, symbols
 from energylang.ir.types import Dim, Kind, Space
 from energylang.lower.bounds import MOST_ENTRIES, problems_of
-from energylang.lower.elimination import plans
 from energylang.lower.evaluate import evaluate
 from energylang.lower.operations import NUMPY
 from energylang.source import Span
@@ -259,7 +258,7 @@ def _lets(program: Program, bound: Bound, diagnostics: Diagnostics) -> bool:
         if problems:
             diagnostics.found += problems
             return False
-        environment = plans([let.value], {s: bound.values[s.key] for s in symbols(let.value)}, bound.dims)
+        environment = {s: bound.values[s.key] for s in symbols(let.value)}
         with np.errstate(all="ignore"):
             bound.values[let.key] = np.asarray(evaluate([let.value], environment, bound.dims, NUMPY)[0])
         ready.add(let.key)
