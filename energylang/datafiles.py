@@ -182,8 +182,11 @@ def _require_room(needed: int) -> None:
 
 def _json(path: Path, wanted: Wanted) -> Mapping[str, Any]:
     _require_room(path.stat().st_size * JSON_GROWTH)
+    text = path.read_text(encoding="utf-8-sig")
+    if not text.strip():
+        raise Unreadable("it is empty", 'write names and values: `{"y": [1, 2]}`')
     try:
-        value = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_distinct)
+        value = json.loads(text, object_pairs_hook=_distinct)
     except json.JSONDecodeError as error:
         raise Unreadable(f"line {error.lineno}, column {error.colno}: {error.msg}", "mend the JSON there") from None
     if not isinstance(value, dict):
@@ -293,6 +296,11 @@ def _csv(path: Path, wanted: Wanted) -> Mapping[str, Any]:
             raise Unreadable(f"line {line} has {len(row)} fields, and the first has {width}", "give every row as many")
     header = [name.strip() for name in table[0][1]]
     titled = any(_number(name) is None for name in header)
+    single = wanted.single
+    if single and wanted.ranks.get(single) == 1 and titled and single not in header and width > 1 and len(table) > 2:
+        near = suggest(single, header)
+        fix = f"rename its column `{near}`" if near else "give one of its columns this name"
+        raise Unreadable(f"it has no column `{single}`, but {', '.join(header)}", fix)
     if wanted.single is not None and not (titled and wanted.single in header and wanted.ranks.get(wanted.single) == 1):
         return {wanted.single: _matrix(table[1:] if titled else table, header, wanted.ranks.get(wanted.single))}
     if not titled:

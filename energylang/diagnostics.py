@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Literal
 
 from energylang.codes import CODES
-from energylang.source import Span
+from energylang.source import Source, Span
 
 Severity = Literal["error", "warning", "note"]
 
@@ -78,6 +78,7 @@ class Diagnostics:
     """A sink that every stage adds to."""
 
     found: list[Diagnostic] = field(default_factory=list)
+    _added: set[Diagnostic] = field(default_factory=set, repr=False)
 
     def add(
         self,
@@ -91,9 +92,10 @@ class Diagnostics:
         fix: str = "",
         edit: Edit | None = None,
     ) -> None:
-        """Record a finding; the same code at the same span with the same message is recorded once."""
+        """Record a finding; the same one is recorded once."""
         diagnostic = Diagnostic(code, message, span, label, tuple(related), cause, fix, edit)
-        if diagnostic not in self.found:
+        if diagnostic not in self._added:
+            self._added.add(diagnostic)
             self.found.append(diagnostic)
 
     @property
@@ -106,7 +108,90 @@ class Diagnostics:
             raise DiagnosticError(self.found)
 
 
+def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """As they are read: what has no place first, then each text from its top to its end."""
+    found = list(diagnostics)
+    texts: dict[Source, int] = {}
+    for diagnostic in found:
+        if diagnostic.span is not None:
+            texts.setdefault(diagnostic.span.source, len(texts))
+    return sorted(found, key=lambda d: (-1, 0) if d.span is None else (texts[d.span.source], d.span.start))
+
+
+ELSEWHERE: dict[str, tuple[str, ...]] = {
+    # Distributions of Stan, PyMC, NumPyro and SciPy.
+    "gaussian": ("normal",),
+    "norm": ("normal",),
+    "multi_normal": ("multi_normal", "multivariate_normal"),
+    "mvn": ("multi_normal", "multivariate_normal"),
+    "multivariate_normal": ("multi_normal",),
+    "multi_normal_cholesky": ("multi_normal_cholesky", "multi_normal"),
+    "bernoulli_logit_glm": ("bernoulli_logit",),
+    "neg_binomial_2": ("neg_binomial", "negative_binomial"),
+    "negative_binomial": ("neg_binomial",),
+    "expon": ("exponential",),
+    "student": ("student_t",),
+    "t": ("student_t",),
+    "double_exponential": ("laplace",),
+    "lkj_corr_cholesky": ("lkj_corr_cholesky", "lkj_cholesky", "lkj"),
+    "multinoulli": ("categorical",),
+    # Functions.
+    "ln": ("log",),
+    "fabs": ("abs",),
+    "sigmoid": ("inv_logit",),
+    "expit": ("inv_logit",),
+    "log_sum_exp": ("logsumexp",),
+    "dot_product": ("dot",),
+    "inner": ("dot",),
+    "matmul": ("dot",),
+    "fmin": ("minimum",),
+    "fmax": ("maximum",),
+    "cumulative_sum": ("cumsum",),
+    "gammaln": ("lgamma",),
+    "loggamma": ("lgamma",),
+    "arange": ("range",),
+    "concat": ("concatenate",),
+    "append": ("concatenate",),
+    "Phi": ("std_normal_cdf",),
+    # Spaces and types.
+    "float": ("real",),
+    "double": ("real",),
+    "number": ("real",),
+    "integer": ("int",),
+    "boolean": ("bool",),
+    "categorical": ("categorical", "cat"),
+    "probability": ("unit",),
+    # Options.
+    "adapt_delta": ("target_acceptance",),
+    "target_accept": ("target_acceptance",),
+    "delta": ("target_acceptance",),
+    "max_treedepth": ("max_tree_depth",),
+    "iter": ("draws",),
+    "iterations": ("draws",),
+    "samples": ("draws",),
+    "num_samples": ("draws",),
+    "n_samples": ("draws",),
+    "iter_sampling": ("draws",),
+    "tune": ("warmup",),
+    "burn_in": ("warmup",),
+    "burnin": ("warmup",),
+    "num_warmup": ("warmup",),
+    "iter_warmup": ("warmup",),
+    "num_chains": ("chains",),
+    "lr": ("learning_rate",),
+    "epochs": ("steps",),
+    "batch_size": ("batch",),
+    "hmc": ("hmc", "nuts"),
+    "metropolis": ("mala",),
+}
+"""What other systems call things, and what they are here: the first that is among the candidates is meant."""
+
+
 def suggest(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate nearest to a misspelt name, or None where none is near."""
-    close = get_close_matches(name, list(candidates), n=1, cutoff=0.6)
+    """The candidate that a name most likely means, or None where none is near."""
+    listed = list(candidates)
+    elsewhere = ELSEWHERE.get(name) or ELSEWHERE.get(name.lower(), ())
+    certain = [c for c in elsewhere if c in listed] or [c for c in listed if c.lower() == name.lower()]
+    # A name that means something elsewhere is no misspelling of what merely looks a little like it.
+    close = certain or get_close_matches(name, listed, n=1, cutoff=0.85 if elsewhere else 0.6)
     return close[0] if close else None

@@ -8,9 +8,13 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
-from energylang.diagnostics import Diagnostic, Label
+from energylang.diagnostics import Diagnostic, Label, in_order
 from energylang.source import Source, Span
 
+MOST_SHOWN = 50
+"""Different findings that are shown of one run; the rest are counted."""
+
+_MOST_LINES = 12
 _CONTEXT = 2
 _TAB = 4
 _LONGEST_LINE = 160
@@ -27,26 +31,53 @@ def wants_color(stream: TextIO) -> bool:
 def render(diagnostics: Iterable[Diagnostic], color: bool | None = None) -> str:
     """All diagnostics one after the other, and a line that counts them; empty where there are none.
 
-    `color` defaults to whether standard error is a terminal that shows colours.
+    A mistake that is made many times is shown once, with the other lines where it stands; of different ones
+    `MOST_SHOWN` are shown. `color` defaults to whether standard error is a terminal that shows colours.
     """
-    findings = list(diagnostics)
+    findings = in_order(diagnostics)
     if not findings:
         return ""
     color = wants_color(sys.stderr) if color is None else color
-    return "\n".join([*(render_one(finding, color) for finding in findings), _count(findings) + "\n"])
+    alike: dict[object, list[Diagnostic]] = {}
+    for finding in findings:
+        alike.setdefault(_kind(finding), []).append(finding)
+    groups = list(alike.values())
+    shown = [render_one(first, color, again) for first, *again in groups[:MOST_SHOWN]]
+    left_out = sum(len(group) for group in groups[MOST_SHOWN:])
+    if left_out:
+        shown.append(f"… and {left_out:,} more\n")
+    return "\n".join([*shown, _count(findings) + "\n"])
 
 
-def render_one(diagnostic: Diagnostic, color: bool = False) -> str:
-    """One diagnostic: what is wrong, where, why and what to do."""
+def _kind(finding: Diagnostic) -> object:
+    """Equal for findings that say the same of the same words of one text."""
+    if finding.span is None or finding.related:
+        return finding
+    source = finding.span.source
+    return source, finding.code, finding.message, finding.span.text, finding.label, finding.cause, finding.fix
+
+
+def render_one(diagnostic: Diagnostic, color: bool = False, again: Sequence[Diagnostic] = ()) -> str:
+    """One diagnostic: what is wrong, where, why and what to do; `again` are the same elsewhere in its text."""
     paint = _Paint(color, diagnostic.severity)
     message = printable(diagnostic.message)
     lines = [f"{paint.severity(f'{diagnostic.severity}[{diagnostic.code}]')}{paint.bold(f': {message}')}"]
     if diagnostic.span is not None:
         lines += _snippets(diagnostic, paint)
+    if again:
+        lines.append(f"  {paint.blue('again:')} {_lines_of(again)}")
     for title, text in (("cause", diagnostic.cause), ("fix", diagnostic.fix)):
         if text:
             lines.append(f"  {paint.blue(f'{title}:')} {printable(text)}")
     return "\n".join(lines) + "\n"
+
+
+def _lines_of(findings: Sequence[Diagnostic]) -> str:
+    numbers = [d.span.source.position(d.span.start)[0] for d in findings if d.span is not None]
+    distinct = list(dict.fromkeys(numbers))
+    listed = ", ".join(f"{number:,}" for number in distinct[:_MOST_LINES])
+    more = f" and {len(distinct) - _MOST_LINES:,} more lines" if len(distinct) > _MOST_LINES else ""
+    return f"line{'s' if len(distinct) > 1 else ''} {listed}{more}"
 
 
 def _count(findings: Sequence[Diagnostic]) -> str:

@@ -136,7 +136,7 @@ def test_a_misspelt_name_of_a_file_is_told_apart_from_an_unused_one() -> None:
         ("d.json", b"[1, 2]", "one value without a name"),
         ("d.json", b"\xff\xfe\x00", "not UTF-8"),
         ("d.json", b'{"y": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
-        ("d.json", b"", "line 1, column 1"),
+        ("d.json", b"", "it is empty"),
         ("d.csv", b"", "empty"),
         ("d.csv", b"y,z\n1\n", "line 2 has 1 fields, and the first has 2"),
         ("d.csv", b"y,z\n1,2\nx,3\n", "line 3: `x` in column `y`"),

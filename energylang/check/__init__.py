@@ -59,7 +59,12 @@ def _nowhere_declared(diagnostic: Diagnostic, source: Source) -> bool:
     if diagnostic.code not in ("E0201", "E0202") or diagnostic.span is None:
         return False
     name = re.escape(diagnostic.span.text)
-    return re.search(rf"\b{name}\s*[:=]|\b(fn|net|distribution|energy|score|flow)\s+{name}\b", source.text) is None
+    return (
+        re.search(
+            rf"\b{name}\s*[:=]|\b(fn|def|func|function|net|distribution|energy|score|flow)\s+{name}\b", source.text
+        )
+        is None
+    )
 
 
 def check(
@@ -289,7 +294,9 @@ def _lets(context: Context) -> None:
 def _let(context: Context, declaration: ast.Let, name: ast.Identifier) -> Found:
     key = f"let {name.text}"
     if key in context.expanding:
-        return context.error("E0204", f"`{name.text}` depends on itself", name.span)
+        return context.error(
+            "E0204", f"`{name.text}` depends on itself", name.span, fix="give one of the `let`s a value of its own"
+        )
     context.expanding.append(key)
     try:
         value = expression(context, declaration.value, context.top)

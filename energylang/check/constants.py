@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from energylang.check.context import CONSTANTS, Const, Context, did_you_mean
+from energylang.diagnostics import Label
 from energylang.syntax import ast
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -50,14 +51,15 @@ _OPERATORS: dict[str, Callable[[Const, Const], Const]] = {
 }
 
 _LARGEST = 2**63 - 1
+_SMALLER = "integers have 64 bits; write a real, such as `10.0^20`, or a smaller number"
 
 
 def evaluate(context: Context, node: ast.Expression, *, quiet: bool = False) -> Const | None:
     """The value of a constant expression, or None after a diagnostic (without one where `quiet`)."""
 
-    def refuse(code: str, message: str, span: ast.Span, fix: str = "") -> None:
+    def refuse(code: str, message: str, span: ast.Span, fix: str = "", cause: str = "") -> None:
         if not quiet:
-            context.error(code, message, span, fix=fix)
+            context.error(code, message, span, cause=cause, fix=fix)
 
     def visit(e: ast.Expression) -> Const | None:
         match e:
@@ -68,14 +70,15 @@ def evaluate(context: Context, node: ast.Expression, *, quiet: bool = False) -> 
                     return const(context, name)
                 if name in CONSTANTS:
                     return CONSTANTS[name]
-                declared = name in context.values
+                if name in context.values or name in _dims_of_data(context):
+                    refuse(
+                        "E0207", f"`{name}` is not a const", e.span,
+                        "what is made of data is a `let`, at the top level or in the energy", "it is known only with the data",
+                    )  # fmt: skip
+                    return None
                 consts = [n for n, d in context.values.items() if isinstance(d, ast.Const)]
-                refuse(
-                    "E0207" if declared else "E0201",
-                    f"`{name}` is not a const" if declared else f"`{name}` is not declared",
-                    e.span,
-                    did_you_mean(name, [*consts, *CONSTANTS]) or f"declare it: `const {name} = …`",
-                )
+                near = did_you_mean(name, [*consts, *CONSTANTS])
+                refuse("E0201", f"`{name}` is not declared", e.span, near or f"declare it: `const {name} = …`")
                 return None
             case ast.Unary(operator=operator, operand=operand):
                 value = visit(operand)
@@ -113,7 +116,7 @@ def evaluate(context: Context, node: ast.Expression, *, quiet: bool = False) -> 
 
     def compute(e: ast.Expression, act: Callable[[], Const]) -> Const | None:
         if isinstance(e, ast.Binary) and e.operator == "^" and _too_large(visit(e.left), visit(e.right)):
-            refuse("E0207", "this number is too large", e.span)
+            refuse("E0207", "this number is too large", e.span, _SMALLER)
             return None
         try:
             value = act()
@@ -121,11 +124,17 @@ def evaluate(context: Context, node: ast.Expression, *, quiet: bool = False) -> 
             refuse("E0207", f"this has no value: {problem}", e.span)
             return None
         if isinstance(value, complex) or (isinstance(value, int) and abs(value) > _LARGEST):
-            refuse("E0207", "this number is too large", e.span)
+            refuse("E0207", "this number is too large", e.span, _SMALLER)
             return None
         return value
 
     return visit(node)
+
+
+def _dims_of_data(context: Context) -> set[str]:
+    """The dim names of all data, solved only when the data are known."""
+    declared = [d.type for d in context.module.declarations if isinstance(d, ast.Data)]
+    return {dim.text for type_ in declared for dim in type_.dims if isinstance(dim, ast.Name)}
 
 
 def _too_large(base: Const | None, exponent: Const | None) -> bool:
@@ -134,11 +143,22 @@ def _too_large(base: Const | None, exponent: Const | None) -> bool:
     return exponent * math.log2(abs(base)) > 63
 
 
+def _as_declared(context: Context, name: str, value: Const) -> Const:
+    """`--set n=1e3` is an integer where the const of the file is one."""
+    declaration = context.values[name]
+    assert isinstance(declaration, ast.Const)
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST:
+        declared = evaluate(context, declaration.value, quiet=True)
+        if isinstance(declared, int) and not isinstance(declared, bool):
+            return int(value)
+    return value
+
+
 def const(context: Context, name: str) -> Const | None:
     """The value of a `const`, an override first; cycles are reported once."""
     if name in context.overrides:
         # Kept with the others: a run's provenance is made of them.
-        context.consts[name] = context.overrides[name]
+        context.consts[name] = _as_declared(context, name, context.overrides[name])
     if name in context.consts:
         return context.consts[name]
     if name in context.broken:
@@ -147,8 +167,13 @@ def const(context: Context, name: str) -> Const | None:
     assert isinstance(declaration, ast.Const)
     if f"const {name}" in context.expanding:
         cycle = [e.removeprefix("const ") for e in context.expanding if e.startswith("const ")]
-        context.broken.update(cycle[cycle.index(name) :])
-        context.error("E0204", f"`{name}` depends on itself", declaration.name.span)
+        around = cycle[cycle.index(name) :]
+        context.broken.update(around)
+        context.error(
+            "E0204", f"`{name}` depends on itself", declaration.name.span,
+            related=[Label(d.name.span, "needed for it") for n in around[1:] if isinstance(d := context.values[n], ast.Const)],
+            fix="give one of them a value of its own" if around[1:] else "give it a value of its own",
+        )  # fmt: skip
         return None
     context.expanding.append(f"const {name}")
     try:

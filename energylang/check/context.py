@@ -19,7 +19,7 @@ CONSTANTS: dict[str, float] = {"pi": 3.141592653589793, "infinity": float("inf")
 Const = bool | int | float
 
 DEEPEST_CALLS = 100
-MOST_CALLS = 50_000
+MOST_CALLS = 20_000
 """Beyond these a model is refused: deeper than Python's stack can follow, or longer than anyone waits."""
 
 
@@ -152,7 +152,12 @@ class Context:
         """Around the body of something that is expanded where it is called; False, after a diagnostic, where it must not be."""
         self.shared.calls += 1
         if key in self.expanding:
-            self.error("E0204", f"`{name}` calls itself", span, fix="use whole-array operations instead of recursion")
+            calls = [e.partition(" ")[2] for e in self.expanding[self.expanding.index(key) :] if " " in e]
+            self.error(
+                "E0204", f"`{name}` calls itself", span,
+                cause=" calls ".join(f"`{called}`" for called in [*calls, name]) if len(calls) > 1 else "",
+                fix="use whole-array operations instead of recursion",
+            )  # fmt: skip
             yield False
         elif len(self.expanding) >= DEEPEST_CALLS or self.shared.calls > MOST_CALLS:
             deep = len(self.expanding) >= DEEPEST_CALLS

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from energylang.check.context import POISON, Context, Found, Poison, Scope, did_you_mean
 from energylang.check.expressions import apply, expression, shaped
 from energylang.check.spaces import dim_of
-from energylang.check.supports import sums_to_one, supported
+from energylang.check.supports import base_symbol, sums_to_one, supported
 from energylang.diagnostics import Label
 from energylang.ir.nodes import Apply, Expr, Literal, Local, Map, Reference, children, walk
 from energylang.ir.operations import OPERATIONS, OperationError, broadcast_shapes
@@ -143,17 +143,16 @@ def _match(
                 "E0206",
                 f"`{call.name}` takes {_count(len(names))}, not {len(arguments)}",
                 argument.span,
-                fix=f"its form is `{call.form}`",
+                fix=_with_bar(call, arguments, names) or f"its form is `{call.form}`",
             )
             return False
         name = argument.name.text if argument.name else names[i]
         if name not in names or name in into:
-            problem = "got twice" if name in names else "unknown to it"
             context.error(
                 "E0206",
-                f"`{call.name}` has `{name}` {problem}",
+                f"`{call.name}` gets `{name}` twice" if name in names else f"`{call.name}` has no argument `{name}`",
                 argument.span,
-                fix=did_you_mean(name, names) or f"its form is `{call.form}`",
+                fix=("" if name in names else did_you_mean(name, names)) or f"its form is `{call.form}`",
             )
             good = False
             continue
@@ -168,6 +167,15 @@ def _match(
         )
         return False
     return good
+
+
+def _with_bar(call: Call, arguments: tuple[ast.Argument, ...], names: list[str]) -> str:
+    """`normal(x, 0, 1)` as a value has its bar forgotten."""
+    variables, conditions = call.signature.variables, call.signature.conditions
+    if names != [p.name.text for p in variables] or len(arguments) != len(names) + len(conditions):
+        return ""
+    shown = [a.span.text for a in arguments]
+    return f"write `{call.name}({', '.join(shown[: len(names)])} | {', '.join(shown[len(names) :])})`"
 
 
 def _count(n: int) -> str:
@@ -214,7 +222,7 @@ def _inlined(context: Context, call: Call) -> Found:
             context.error(
                 "E0301", f"`{parameter.name.text}` of `{call.name}` does not fit the target", value.span, label=f"this is {shaped(value)}",
                 related=[Label(target.span, f"the target is {shaped(target)}")], cause=cause,
-                fix="arguments broadcast to the target's shape and never enlarge it",
+                fix="arguments broadcast to the target's shape and never enlarge it: declare the target with these dims, or index",
             )  # fmt: skip
             good = False
     if not good:
@@ -222,6 +230,15 @@ def _inlined(context: Context, call: Call) -> Found:
     for parameter in call.signature.variables:
         good = supported(context, call, parameter, call.targets[parameter.name.text]) and good
     return _body(context, call) if good else POISON
+
+
+def _declared_as(value: Expr, declared: ast.TypeExpression) -> str:
+    """How to declare what an integer is wanted of."""
+    root = base_symbol(value)
+    space = "cat(k)" if declared.name.text == "cat" else declared.name.text
+    if root is None:
+        return f"give a value of {space}"
+    return f"declare `{root.name}: {space}{show_shape(root.space.shape)}`"
 
 
 def _fit(context: Context, call: Call, parameter: ast.Parameter, value: Expr) -> Shape | None:
@@ -237,7 +254,8 @@ def _fit(context: Context, call: Call, parameter: ast.Parameter, value: Expr) ->
             "E0302",
             f"`{name}` of `{call.name}` is {info.kind}, and this is {value.type.kind}",
             value.span,
-            fix="real values are never rounded silently",
+            cause="real values are never rounded silently",
+            fix=_declared_as(value, declared),
         )
         return None
     argument = parameter not in call.signature.variables
@@ -313,7 +331,14 @@ def _argument_inside(context: Context, call: Call, name: str, wanted: Range, val
         return True
     shown = f"{value.value:g}" if isinstance(value, Literal) else "this"
     limit = f"above {bottom:g}" if below else f"below {top:g}"
-    context.error("E0405", f"`{name}` of `{call.name}` must be {limit}, and {shown} is not", value.span)
+    if (bottom, top) == (0.0, 1.0):
+        limit = "between 0 and 1"
+    context.error(
+        "E0405",
+        f"`{name}` of `{call.name}` must be {limit}, and {shown} is not",
+        value.span,
+        fix=f"give a value {limit}",
+    )
     return False
 
 
@@ -327,7 +352,7 @@ def _doubtful(context: Context, call: Call, name: str, value: Expr) -> None:
         wanted = declared.name.text if declared is not None else "positive"
         context.diagnostics.add(
             "L0103", f"`{name}` of `{call.name}` is {wanted}, and `{root.symbol.name}` is declared real", value.span,
-            related=[Label(root.symbol.span, "declared here")], fix=f"declare `{root.symbol.name}: {wanted}{'[…]' if root.symbol.space.shape else ''}`",
+            related=[Label(root.symbol.span, "declared here")], fix=f"declare `{root.symbol.name}: {wanted}{show_shape(root.symbol.space.shape)}`",
         )  # fmt: skip
 
 

@@ -190,10 +190,16 @@ def _add_term(context: Context, draft: Draft, value: Found, span: Span) -> None:
         draft.failed = True
         context.error(
             "E0307", f"an energy is one number, and this is {value.type}", span,
-            fix="sum it: `sum(…)`" if value.type.shape else "use `if … then … else …`",
+            fix=f"sum it: `{_summed(span)}`" if value.type.shape else "use `if … then … else …`",
         )  # fmt: skip
         return
     draft.terms.append(Term(value, span, one_line(span.text)))
+
+
+def _summed(span: Span) -> str:
+    """A term with `sum` around it, as it is written."""
+    text = one_line(span.text)
+    return f"+= sum({text.removeprefix('+=').strip()})" if text.startswith("+=") else f"sum({text})"
 
 
 def one_line(text: str) -> str:
@@ -229,7 +235,7 @@ def _tilde(context: Context, statement: ast.Tilde, scope: Scope, draft: Draft) -
             "E0502",
             "the right of `~` is a distribution with its arguments",
             node.span,
-            fix="for example `normal(0, 1)`",
+            fix=_with_arguments(context, node),
         )
         draft.failed = True
         return
@@ -262,7 +268,8 @@ def _tilde(context: Context, statement: ast.Tilde, scope: Scope, draft: Draft) -
             "E0501", "this cannot stand left of `~`", statement.target.span,
             cause=f"`{target.symbol.name}` is neither random nor data" if given
             else "it is computed, and its density would need a Jacobian that EnergyLang never invents",
-            fix=f"write `+= {name}({one_line(statement.target.span.text)} | …)` to add the energy as it is",
+            fix=f"write `+= {name}({one_line(statement.target.span.text)} | "
+            f"{', '.join(one_line(a.span.text) for a in node.arguments)})` to add the energy as it is",
         )  # fmt: skip
         return
     value, call = tilde_call(context, target, node, declaration, scope)
@@ -290,6 +297,15 @@ def _base(node: ast.Expression, target: Expr, scope: Scope) -> tuple[str, Expr]:
     while isinstance(target, Apply) and target.operation == "index" and target is not named:
         target = target.arguments[0]
     return node.text, target
+
+
+def _with_arguments(context: Context, node: ast.Expression) -> str:
+    """`x ~ normal` lacks only its arguments."""
+    found = context.callable(node) if isinstance(node, ast.Name) and node.qualifier is None else None
+    if isinstance(found, tuple) and isinstance(found[0], ast.Energy) and found[0].signature is not None:
+        declaration = found[0]
+        return f"write `{declaration.name.text}({', '.join(p.name.text for p in found[0].signature.conditions)})`"
+    return "for example `normal(0, 1)`"
 
 
 def _names_data(node: ast.Expression, value: Expr) -> bool:

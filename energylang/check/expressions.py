@@ -89,7 +89,25 @@ def _name(context: Context, node: ast.Name, scope: Scope) -> Found:
             fix=f"call it: `{name}(…)`",
         )
     candidates = [*scope.names(), *(n for n, d in context.values.items() if isinstance(d, ast.Const)), *CONSTANTS]
-    return context.error("E0201", f"`{name}` is not declared", node.span, fix=did_you_mean(name, candidates))
+    fix = did_you_mean(name, candidates) or undeclared(context, node)
+    return context.error("E0201", f"`{name}` is not declared", node.span, fix=fix)
+
+
+def undeclared(context: Context, node: ast.Name) -> str:
+    """What to do about a name that nothing declares and nothing resembles."""
+    name = node.text
+    for declaration in context.module.declarations:
+        if not isinstance(declaration, ast.Energy):
+            continue
+        within = declaration.span.start <= node.span.start < declaration.span.end
+        if within and isinstance(declaration.body, ast.Block):
+            for statement in declaration.body.statements:
+                if isinstance(statement, ast.LetStatement) and name in [n.text for n in statement.names]:
+                    return f"move `let {name} = …` above this line: a block is read from its top"
+        signature = declaration.signature
+        if not within and signature and name in [p.name.text for p in (*signature.variables, *signature.conditions)]:
+            return f"it belongs to `{declaration.name.text}`: list it in the signature here too, behind a bar if it is given"
+    return f"declare it: in the signature as a variable, as `data {name}: real`, or with `let {name} = …`"
 
 
 def _dim_value(dim: Dim, span: Span) -> Expr:
@@ -206,6 +224,7 @@ def _index(context: Context, node: ast.Index, scope: Scope) -> Found:
         return context.error(
             "E0304", f"an index with {len(node.items)} items, and this has {shown if rank else 'no axes'}", node.span,
             related=[Label(node.base.span, f"this is {base.type}")],
+            fix=f"give at most {rank}" if rank else "remove the brackets",
         )  # fmt: skip
     attributes: list[tuple[Any, ...]] = []
     indices: list[Expr] = []
@@ -263,17 +282,22 @@ def _slice(context: Context, item: ast.Slice, dim: Dim, scope: Scope) -> tuple[D
     start, stop = ends
     assert start is not None
     assert stop is not None
-    for end, part in ((start, item.start), (stop, item.stop)):
+    for end in (start, stop):
         beyond = (end - dim).constant
         if (beyond is not None and beyond > 0) or (end.constant is not None and end.constant < 0):
             context.error(
-                "E0304", f"the slice reaches outside an axis of size {dim}", (part or item).span,
+                "E0304", f"the slice `{item.span.text}` reaches outside an axis of size {dim}", item.span,
                 cause="slices are never clamped", fix=f"keep both ends between 0 and {dim}",
             )  # fmt: skip
             return None
     length = (stop - start).constant
     if length is not None and length < 0:
-        context.error("E0304", "the slice ends before it starts", item.span)
+        context.error(
+            "E0304",
+            "the slice ends before it starts",
+            item.span,
+            fix="a slice is `first:end`, and the end is not in it",
+        )
         return None
     try:
         slice_length(start, stop, step, dim)
@@ -288,7 +312,7 @@ def _inside(context: Context, value: Expr, dim: Dim, span: Span, base: Span) -> 
     if value.type.kind is not Kind.INT:
         context.error(
             "E0302", f"an index is an integer, and this is {value.type.kind}", span,
-            fix="compare-and-select with `if`, or declare the data as `cat(k)`",
+            fix="an index is data of `int`, a variable of `cat(k)`, or made of these; `if` selects by comparing reals",
         )  # fmt: skip
         return False
     low, high = value.range.low, value.range.high
@@ -306,7 +330,7 @@ def _inside(context: Context, value: Expr, dim: Dim, span: Span, base: Span) -> 
         entries = "1 entry (0)" if dim.constant == 1 else f"{dim} entries (0 to {dim - 1})"
         context.error(
             "E0304", f"the index {shown}, and the axis has {entries}", span, related=[Label(base, "indexed here")], cause=cause,
-            fix="" if isinstance(value, Literal) else f"give the axis {high + 1} entries, or the index {dim} values",
+            fix=_mended_index(value, low, high, dim),
         )  # fmt: skip
         return False
     if _from_data(value):
@@ -316,6 +340,19 @@ def _inside(context: Context, value: Expr, dim: Dim, span: Span, base: Span) -> 
         fix=f"take it modulo the size: `(…) % {dim}`",
     )  # fmt: skip
     return False
+
+
+def _mended_index(value: Expr, low: Dim, high: Dim, dim: Dim) -> str:
+    """What to do about an index that runs from low to high where the axis has dim entries."""
+    if isinstance(value, Literal):
+        if value.value < 0:
+            return f"the first is 0; from the end, -1 is the last and -{dim} the first"
+        return f"the last is {dim - 1}, or -1"
+    if low.constant == -1 and high.constant == 1:
+        return "a spin is -1 or 1: `(s + 1) // 2` is 0 or 1"
+    if low.constant != 0:
+        return f"make it run from 0 to {dim - 1}"
+    return f"give the axis {high + 1} entries, or the index {dim} values"
 
 
 def _from_data(value: Expr) -> bool:

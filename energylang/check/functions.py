@@ -73,7 +73,10 @@ def call(context: Context, node: ast.Call, scope: Scope) -> Found:
 
 def _call_function(context: Context, name: str, function: Function, node: ast.Call, scope: Scope) -> Found:
     if node.conditions is not None:
-        return context.error("E0206", f"`{name}` is a function, and only energies are called with a bar", node.span)
+        return context.error(
+            "E0206", f"`{name}` is a function, and only energies are called with a bar", node.span,
+            fix="separate the arguments by commas",
+        )  # fmt: skip
     bound: dict[str, ast.Expression] = {}
     positional = [a for a in node.arguments if a.name is None]
     variadic = function.parameters[-1:] == ("*",)
@@ -86,7 +89,7 @@ def _call_function(context: Context, name: str, function: Function, node: ast.Ca
             extra.append(argument.value)
         else:
             return _wrong_call(
-                context, name, function, node, f"takes at most {len(names)} arguments, not {len(positional)}"
+                context, name, function, node, f"takes at most {_arguments(len(names))}, not {len(positional)}"
             )
     for argument in node.arguments:
         if argument.name is None:
@@ -98,7 +101,7 @@ def _call_function(context: Context, name: str, function: Function, node: ast.Ca
                 name,
                 function,
                 node,
-                f"got `{argument.name.text}` {'twice' if known else 'and has no such argument'}",
+                f"gets `{argument.name.text}` twice" if known else f"has no argument `{argument.name.text}`",
             )
         bound[argument.name.text] = argument.value
     values: list[Found] = []
@@ -108,6 +111,10 @@ def _call_function(context: Context, name: str, function: Function, node: ast.Ca
         if parameter not in bound:
             return _wrong_call(context, name, function, node, f"needs `{parameter}`")
         value = bound[parameter]
+        if isinstance(value, ast.Tuple) and name not in _TAKES_SEVERAL:
+            return _wrong_call(
+                context, name, function, node, f"takes one value as `{parameter}`: write `[a, b]` for an array"
+            )
         items = value.items if isinstance(value, ast.Tuple) else (value,)
         values += [expression(context, item, scope) for item in items]
     values += [expression(context, e, scope) for e in extra]
@@ -116,6 +123,14 @@ def _call_function(context: Context, name: str, function: Function, node: ast.Ca
         return POISON
     given = {p: bound[p] for p in function.static if p in bound}
     return function.make(context, known, Site(node.span, given, scope))
+
+
+_TAKES_SEVERAL = frozenset({"concatenate"})
+"""Functions whose first argument is several values in brackets."""
+
+
+def _arguments(count: int) -> str:
+    return "1 argument" if count == 1 else f"{count} arguments"
 
 
 def _wrong_call(context: Context, name: str, function: Function, node: ast.Call, what: str) -> Poison:
@@ -134,9 +149,10 @@ def _call_fn(context: Context, declaration: ast.Fn, node: ast.Call, scope: Scope
         if parameter not in names or parameter in values:
             return context.error(
                 "E0206",
-                f"`{name}` takes {len(names)} arguments: {', '.join(names)}",
+                f"`{name}` takes {_arguments(len(names))}",
                 node.span,
                 related=[Label(declaration.name.span, "declared here")],
+                fix=f"its form is `{name}({', '.join(names)})`",
             )
         values[parameter] = expression(context, argument.value, scope)
     missing = [n for n in names if n not in values]
@@ -144,6 +160,7 @@ def _call_fn(context: Context, declaration: ast.Fn, node: ast.Call, scope: Scope
         return context.error(
             "E0206", f"`{name}` needs `{', '.join(missing)}`" if missing else f"`{name}` is a function, and only energies are called with a bar",
             node.span, related=[Label(declaration.name.span, "declared here")],
+            fix=f"its form is `{name}({', '.join(names)})`",
         )  # fmt: skip
     if any(isinstance(v, Poison) for v in values.values()):
         return POISON
@@ -287,7 +304,8 @@ def _reduction(name: str, doc: str) -> None:
         if rank == 0:
             return context.error(
                 "E0303", f"`{name}` takes an array, and this is one number", site.span,
-                fix="use `minimum(a, b)` and `maximum(a, b)` for two numbers" if name in ("min", "max") else f"leave `{name}` away",
+                fix="use `minimum(a, b)` and `maximum(a, b)` for two numbers" if name in ("min", "max")
+                else f"remove `{name}(…)`, or give it an array",
             )  # fmt: skip
         axes = tuple(range(rank))
         if "axis" in site.static:

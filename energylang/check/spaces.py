@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from energylang.check.constants import const, evaluate
 from energylang.check.context import Context, Scope, did_you_mean
+from energylang.diagnostics import Label
 from energylang.ir.types import LATER_SPACES, SPACES, Dim, Shape, Space
 from energylang.source import Span
 from energylang.syntax import ast
@@ -18,12 +19,7 @@ def space_of(context: Context, node: ast.TypeExpression, scope: Scope, *, data: 
         if name in LATER_SPACES:
             context.not_yet(f"the space `{name}` is", node.name.span)
         else:
-            context.error(
-                "E0403",
-                f"`{name}` is not a space",
-                node.name.span,
-                fix=did_you_mean(name, SPACES) or f"the spaces are {', '.join(SPACES)}",
-            )
+            context.error("E0403", f"`{name}` is not a space", node.name.span, fix=_meant(node, data))
         return None
     info = SPACES[name]
     if info.data_only and not data:
@@ -36,10 +32,15 @@ def space_of(context: Context, node: ast.TypeExpression, scope: Scope, *, data: 
         return None
     if len(node.arguments) != info.arguments:
         example = {"interval": "interval(0, 1)", "cat": "cat(4)"}.get(name, name)
+        cause = ""
+        if name == "cat" and len(node.dims) == 1 and not node.arguments:
+            example = f"cat({node.dims[0].span.text})"
+            cause = "round brackets hold the number of values, square brackets the shape: `cat(4)[n]`"
         context.error(
             "E0404",
             f"`{name}` takes {info.arguments or 'no'} argument{'s' if info.arguments != 1 else ''}, not {len(node.arguments)}",
             node.span,
+            cause=cause,
             fix=f"write `{example}`",
         )
         return None
@@ -60,6 +61,20 @@ def space_of(context: Context, node: ast.TypeExpression, scope: Scope, *, data: 
     if name == "interval":
         return _interval(context, node, shape)
     return Space(name, shape)
+
+
+_SHAPED = {"vector": 1, "row_vector": 1, "array": 1, "list": 1, "matrix": 2, "tensor": 2}
+
+
+def _meant(node: ast.TypeExpression, data: bool) -> str:
+    """What to write instead of a space that there is not."""
+    name = node.name.text
+    axes = _SHAPED.get(name)
+    if axes is not None:
+        dims = [d.span.text for d in node.dims] or ["n", "m"][:axes]
+        return f"write `real[{', '.join(dims)}]`"
+    known = [n for n, info in SPACES.items() if data or not info.data_only]
+    return did_you_mean(name, known) or f"the spaces are {', '.join(known)}"
 
 
 def _categorical(context: Context, node: ast.TypeExpression, shape: Shape, scope: Scope) -> Space | None:
@@ -92,7 +107,10 @@ def dim_of(context: Context, node: ast.Expression, scope: Scope) -> Dim | None:
     """A dim: integers, int consts, data ints, dim names, and +, -, * of these. None after a diagnostic."""
     found = _dim(context, node, scope)
     if found is not None and found.constant is not None and not 0 <= found.constant <= LARGEST_DIM:
-        context.error("E0306", f"an axis cannot have size {found}", node.span)
+        context.error(
+            "E0306", f"an axis cannot have size {found}", node.span,
+            fix="sizes are at least 0" if found.constant < 0 else "give a smaller size",
+        )  # fmt: skip
         return None
     return found
 
@@ -125,7 +143,10 @@ def _dim(context: Context, node: ast.Expression, scope: Scope) -> Dim | None:
                 if value is None:
                     return None
                 if isinstance(value, bool) or not isinstance(value, int):
-                    context.error("E0306", f"`{name}` is {value}, and a size is an integer", node.span)
+                    context.error(
+                        "E0306", f"`{name}` is {value}, and a size is an integer", node.span,
+                        related=[Label(declaration.name.span, f"`{name}` is declared here")], fix=f"give it an integer: `const {name} = 3`",
+                    )  # fmt: skip
                     return None
                 return Dim.of(value)
             if (

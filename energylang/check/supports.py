@@ -8,7 +8,7 @@ from energylang.check.constants import evaluate
 from energylang.check.context import Context
 from energylang.diagnostics import Label
 from energylang.ir.nodes import Apply, Data, Expr, Let, Literal, Local, Param, Reference, Variable, symbols
-from energylang.ir.types import SPACES, Dim, Space
+from energylang.ir.types import SPACES, Dim, Space, show_shape
 from energylang.syntax import ast
 
 if TYPE_CHECKING:
@@ -80,13 +80,15 @@ def supported(context: Context, call: Call, parameter: ast.Parameter, target: Ex
             call.exact_support = False
             return _truncated(context, call, parameter, symbol, space, part)
         return True
-    shown = wanted if wanted != "interval" else _interval_text(context, call, parameter.type)
+    shown = "cat(k)" if wanted == "cat" else wanted
+    if wanted == "interval":
+        shown = _interval_text(context, call, parameter.type)
     context.error(
         "E0401", f"`{call.name}` lives on {shown}, and `{symbol.name}` is {Space(space.kind, (), space.cardinality, space.low, space.high)}",
         target.span, related=[Label(symbol.span, "declared here")],
         cause=f"values of `{symbol.name}` outside the support have no density" if SPACES[wanted].discrete == space.discrete
         else "a density and a probability mass are different things",
-        fix=f"declare `{symbol.name}: {shown}`" if SPACES[wanted].discrete == space.discrete else "choose a distribution on its space",
+        fix=f"declare `{symbol.name}: {shown}{show_shape(space.shape)}`" if SPACES[wanted].discrete == space.discrete else "choose a distribution on its space",
     )  # fmt: skip
     return False
 

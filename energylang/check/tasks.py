@@ -47,9 +47,10 @@ def _bindings(context: Context, node: ast.Task, energy: Energy) -> tuple[tuple[s
         if argument.name is None or argument.name.text not in places:
             shown = f"`{argument.name.text}`" if argument.name else "this"
             what = "conditions" if node.verb not in ("train", "test") else "variables or conditions"
+            name = argument.name.text if argument.name else ""
             context.error(
                 "E0607", f"{shown} is not one of the {what} of `{energy.name}`", argument.span,
-                fix=did_you_mean(argument.name.text, places) if argument.name else "write `on (name = value)`",
+                fix=_bindable(energy, name, list(places)),
             )  # fmt: skip
             good = False
         elif isinstance(value, Poison) or any(isinstance(s, VariableNode) for s in symbols(value)):
@@ -57,6 +58,16 @@ def _bindings(context: Context, node: ast.Task, energy: Energy) -> tuple[tuple[s
         else:
             bound[argument.name.text] = value
     return tuple(bound.items()) if good else None
+
+
+def _bindable(energy: Energy, name: str, places: list[str]) -> str:
+    """What `on (…)` could have meant."""
+    if not name:
+        return "write `on (name = value)`"
+    if any(v.name == name for v in energy.variables):
+        return f"`{name}` is random; to give it a value, list it behind a bar in the signature: `| {name}: …`"
+    known = f"its conditions are {', '.join(places)}" if places else "it has none: remove `on (…)`"
+    return did_you_mean(name, places) or known
 
 
 def run_options(
@@ -113,9 +124,14 @@ def _fits(context: Context, spec: Method, verb: Verb | None, traits: Traits | No
     if reason is None:
         return True
     fits = [m for m in fitting(verb or "sample", traits) if m != "auto"]
+    listed = [
+        "blocks(gibbs(), nuts())" if m == "blocks" else m
+        for m in fits
+        if m != "blocks" or (traits.continuous and traits.discrete)
+    ]
     context.error(
         "E0604", f"`{spec.name}` does not fit this energy: {reason}", span,
-        fix=f"methods that fit: {', '.join(fits)}" if fits else "no method fits it yet",
+        fix=f"methods that fit: {', '.join(listed)}" if fits else "no method fits it yet",
     )  # fmt: skip
     return False
 
@@ -163,14 +179,18 @@ def _options(
     good = True
     for argument in arguments:
         if argument.name is None:
-            context.error("E0602", f"options of {owner} are given by name", argument.span, fix=_example(options))
+            example = f"`{options[0].name} = {argument.value.span.text}`" if len(arguments) == 1 and options else ""
+            context.error(
+                "E0602", f"options of {owner} are given by name", argument.span,
+                fix=f"for example {example}" if example else _example(options),
+            )  # fmt: skip
             good = False
             continue
         name = argument.name.text
         if name not in table:
             context.error(
                 "E0602", f"{owner} has no option `{name}`", argument.name.span,
-                fix=did_you_mean(name, table) or (f"its options are {', '.join(table)}" if table else "it has none"),
+                fix=did_you_mean(name, table) or _elsewhere(name) or (f"its options are {', '.join(table)}" if table else "it has none"),
             )  # fmt: skip
             good = False
             continue
@@ -188,6 +208,16 @@ def _options(
     return tuple(values.items()) if good else None
 
 
+def _elsewhere(name: str) -> str:
+    """Where an option belongs that was given to the method or to the run by mistake."""
+    owners = [spec.name for spec in methods().values() if name in [o.name for o in spec.options]]
+    if owners:
+        return f"it is an option of {', '.join(f'`{o}`' for o in owners)}: write it in the brackets, `{owners[0]}({name} = …)`"
+    if any(name in [o.name for o in options] for options in RUN_OPTIONS.values()):
+        return f"it is an option of the run: write it after the method, `…(), {name} = …`"
+    return ""
+
+
 def _example(options: tuple[Option, ...]) -> str:
     return f"for example `{options[0].name} = {options[0].default}`" if options else "it has no options"
 
@@ -202,14 +232,35 @@ def _value(context: Context, node: ast.Expression, option: Option) -> Value | No
             )  # fmt: skip
             return None
         return text
+    if isinstance(node, ast.String):
+        context.error(
+            "E0603", f"`{option.name}` {option_problem(option, node.value)}, not text", node.span, fix=_meant(option)
+        )
+        return None
     value = evaluate(context, node)
     if value is None:
         return None
+    if option.type == "int" and isinstance(value, float) and value.is_integer():
+        # `1e4` draws are ten thousand draws.
+        value = int(value)
     problem = option_problem(option, value)
     if problem:
-        context.error("E0603", f"`{option.name}` {problem}, not {value}", node.span, fix=option.doc)
+        context.error(
+            "E0603",
+            f"`{option.name}` {problem}, not {value}",
+            node.span,
+            cause=f"it is: {option.doc}",
+            fix=_meant(option),
+        )
         return None
     return float(value) if option.type == "real" else value
+
+
+def _meant(option: Option) -> str:
+    """A value that an option takes."""
+    if option.default is None:
+        return f"for example `{option.name} = {1 if option.type == 'int' else 1.0}`"
+    return f"for example `{option.name} = {option.default}`"
 
 
 def option_problem(option: Option, value: Value) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from energylang.diagnostics import Diagnostic, DiagnosticError, suggest
+from energylang.diagnostics import Diagnostic, DiagnosticError, in_order, suggest
 
 POOR = 5
 """The exit code of `--strict` where a run has warnings."""
@@ -65,7 +65,7 @@ def as_data(found: Iterable[Diagnostic]) -> list[dict[str, Any]]:
     """Diagnostics as JSON values."""
     from energylang.render import to_json
 
-    return [to_json(diagnostic) for diagnostic in found]
+    return [to_json(diagnostic) for diagnostic in in_order(found)]
 
 
 def print_json(value: Any) -> None:

@@ -70,7 +70,7 @@ def broadcast_shapes(shapes: Sequence[Shape]) -> Shape:
                         f"shapes {show_shape(first)} and {show_shape(second)} do not fit together",
                         blame=(owner[back], position),
                         cause=_mismatch(result[back], dim),
-                        fix="make the two dims the same name, or reshape one side",
+                        fix=_alike(result[back], dim, first, second),
                     )
     return tuple(reversed(result))
 
@@ -79,6 +79,18 @@ def _mismatch(left: Dim, right: Dim) -> str:
     if left.constant is not None and right.constant is not None:
         return f"an axis of size {left} meets an axis of size {right}"
     return f"`{left}` and `{right}` are different dims: names never match by coincidence"
+
+
+def _alike(left: Dim, right: Dim, first: Shape, second: Shape) -> str:
+    """What to do about two dims that should be one."""
+    wide, narrow = (first, second) if len(first) >= len(second) else (second, first)
+    if len(wide) == 2 and len(narrow) == 1 and wide[0] == narrow[0]:
+        return "axes are aligned from the last: `transpose(…)` the matrix, and the result where it should be as before"
+    if left.single_name and right.single_name:
+        return f"if they are one size by their meaning, declare both with one name, such as `{left}`"
+    if left.constant is not None and right.constant is not None:
+        return "give both the same size, or take a slice of the longer one"
+    return "take a slice of the longer one, or reshape one side"
 
 
 # --- elementwise ------------------------------------------------------------------------------------------------
@@ -157,9 +169,20 @@ def _integer(name: str) -> Rule:
         above = isinstance(low, Dim) and (low == high if low.constant is None else low.constant > 0)
         if name == "mod" and above:
             return Type(Kind.INT, _shape(arguments)), Range(Dim.of(0), high - 1 if isinstance(high, Dim) else None)
+        if name == "floordiv" and isinstance(low, Dim) and low == high and (low.constant or 0) > 0:
+            return Type(Kind.INT, _shape(arguments)), _divided(arguments[0].range, low.constant or 1)
         return Type(Kind.INT, _shape(arguments)), ANYWHERE
 
     return rule
+
+
+def _divided(found: Range, divisor: int) -> Range:
+    """The range of integers divided by a positive number, where it is known in numbers."""
+    low, high = (bound.constant if isinstance(bound, Dim) else None for bound in (found.low, found.high))
+    return Range(
+        None if low is None else Dim.of(low // divisor),
+        None if high is None else Dim.of(high // divisor),
+    )
 
 
 def _power(name: str) -> Rule:

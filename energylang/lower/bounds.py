@@ -90,7 +90,11 @@ def wrong_indices(roots: Sequence[Expr], values: Mapping[str, Any], dims: Mappin
                 if not 0 <= start <= stop <= size:
                     found.append(
                         Diagnostic(
-                            "E0304", f"the slice {start}:{stop} reaches outside an axis of size {size}", expr.span
+                            "E0304",
+                            f"the slice {start}:{stop} reaches outside an axis of size {size}",
+                            expr.span,
+                            cause="slices are never clamped",
+                            fix=f"keep both ends between 0 and {size}",
                         )
                     )
     return found

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from energylang.diagnostics import Diagnostics, Label, suggest
-from energylang.ir.nodes import Condition, Let, Program, Symbol, symbols
-from energylang.ir.types import Dim, Kind, Space
+from energylang.ir.nodes import Condition, Data, Let, Program, Symbol, symbols
+from energylang.ir.types import Dim, Kind, Space, show_shape
 from energylang.lower.bounds import MOST_ENTRIES, problems_of
 from energylang.lower.evaluate import evaluate
 from energylang.lower.operations import NUMPY
@@ -42,7 +42,7 @@ def bind(program: Program, given: Mapping[str, Any], diagnostics: Diagnostics) -
         names = ", ".join(f"`{d.name}`" for d in missing)
         diagnostics.add(
             "E0701", f"no value for {names}", missing[0].span, related=[Label(d.span, "and here") for d in missing[1:]],
-            fix=f"give a file, `--data file.json`, or one value, `--data {missing[0].name}=file.npy`",
+            fix=f"give a file, `--data file.json` with `{{{_skeleton(missing)}}}`, or one value, `--data {missing[0].name}=file.npy`",
         )  # fmt: skip
     bound = Bound({}, {}, {})
     for data in sorted(program.data, key=lambda d: len(d.space.shape)):
@@ -61,6 +61,12 @@ def bind(program: Program, given: Mapping[str, Any], diagnostics: Diagnostics) -
     return bound if _lets(program, bound, diagnostics) else None
 
 
+def _skeleton(missing: list[Data]) -> str:
+    """What a JSON file of these data looks like."""
+    shown = ", ".join(f'"{d.name}": {"[…]" if d.space.shape else "…"}' for d in missing[:3])
+    return shown + (", …" if len(missing) > 3 else "")
+
+
 def read_value(value: Any, symbol: Symbol, diagnostics: Diagnostics) -> np.ndarray | None:
     """A value as float64, int64 or bool, by the kind of its declaration; None after a diagnostic."""
     wanted = symbol.space.info.kind
@@ -77,7 +83,8 @@ def read_value(value: Any, symbol: Symbol, diagnostics: Diagnostics) -> np.ndarr
         if text:
             diagnostics.add(
                 "E0702", f"`{symbol.name}` is not an array of numbers", symbol.span,
-                cause="rows of different lengths, text, or missing values", fix="give nested lists of equal length",
+                cause=_odd(value, symbol.name) or "rows of different lengths, text, or missing values",
+                fix="give numbers, several as nested lists of equal length",
             )  # fmt: skip
             return None
     if array.size > MOST_ENTRIES:
@@ -104,6 +111,27 @@ def read_value(value: Any, symbol: Symbol, diagnostics: Diagnostics) -> np.ndarr
         )  # fmt: skip
         return None
     return array.astype(np.int64)
+
+
+def _odd(value: Any, name: str) -> str:
+    """What of a value given as lists is no number, as a cause; "" where that is not so simple."""
+    pending: list[tuple[str, Any]] = [(name, value)]
+    while pending:
+        where, item = pending.pop()
+        if isinstance(item, dict):
+            return f"`{where}` is an object with names"
+        if isinstance(item, str):
+            return f"`{where}` is the text `{item[:20]}`"
+        if isinstance(item, list | tuple):
+            nested = [isinstance(i, list | tuple) for i in item]
+            lengths = {len(i) for i in item if isinstance(i, list | tuple)}
+            if any(nested) and not all(nested):
+                return f"`{where}` has numbers and lists side by side"
+            inner = where[:-1] + ", " if where.endswith("]") else f"{where}["
+            pending += [(f"{inner}{place}]", i) for place, i in reversed(list(enumerate(item)))]
+            if len(lengths) > 1:
+                return f"the rows of `{where}` have different lengths: {', '.join(map(str, sorted(lengths)[:4]))}"
+    return ""
 
 
 def _first(mask: np.ndarray) -> tuple[int, ...]:
@@ -170,7 +198,8 @@ def check_bound(declared: tuple[Symbol, ...], bound: Bound, diagnostics: Diagnos
         for axis, (dim, size, actual) in enumerate(zip(symbol.space.shape, sizes, array.shape, strict=True)):
             if size is not None and size != actual:
                 diagnostics.add(
-                    "E0703", f"axis {axis} of `{symbol.name}` has {actual} entries, and `{dim}` is {size}", symbol.span,
+                    "E0703", f"axis {axis} of `{symbol.name}` has {actual} entries, and should have {size}", symbol.span,
+                    cause="" if dim.constant is not None else f"`{dim}` is {size}",
                     fix=f"give {size} entries, or change the declaration",
                 )  # fmt: skip
                 break
@@ -192,7 +221,10 @@ def _check_space(symbol: Symbol, array: np.ndarray, bound: Bound, diagnostics: D
             "E0705",
             f"{_entry(symbol.name, where)} is {array[where]}",
             symbol.span,
-            fix="leave missing rows out, or model them as variables",
+            cause="" if np.isinf(array[where]) else "a missing value (`null`, `NaN`, `NA` or nothing) is read as nan",
+            fix="give a finite number"
+            if np.isinf(array[where])
+            else "leave missing rows out, or model them as variables",
         )
         return
     bad, wanted = _outside(space, array, bound.dims)
@@ -201,8 +233,35 @@ def _check_space(symbol: Symbol, array: np.ndarray, bound: Bound, diagnostics: D
         value = array[where] if len(where) == array.ndim else array[where].tolist()
         diagnostics.add(
             "E0704", f"{_entry(symbol.name, where)} is {value}, and `{symbol.name}` is {wanted}", symbol.span,
-            cause=f"{int(bad.sum())} of {bad.size} entries lie outside" if bad.size > 1 else "", fix="mend the data, or declare a wider space",
+            cause=_how_many(int(bad.sum()), bad.size), fix=_into_space(symbol, array, bound.dims),
         )  # fmt: skip
+
+
+def _how_many(outside: int, of: int) -> str:
+    what = "1 entry lies" if outside == 1 else f"{outside:,} entries lie"
+    return f"{what} outside, of {of:,}" if of > 1 else ""
+
+
+def _into_space(symbol: Symbol, array: np.ndarray, dims: Mapping[str, int]) -> str:
+    """What to do about values outside a space; the usual mistakes are known by their range."""
+    kind = symbol.space.kind
+    low, high = (array.min(), array.max()) if array.size else (0, 0)
+    if kind == "spin" and low >= 0 and high <= 1:
+        return f"make them -1 and 1: 2 * {symbol.name} - 1; or declare `{symbol.name}: binary{show_shape(symbol.space.shape)}`"
+    if kind == "binary" and low >= -1 and high <= 1:
+        return f"make them 0 and 1: ({symbol.name} + 1) / 2; or declare `{symbol.name}: spin{show_shape(symbol.space.shape)}`"
+    if (
+        kind == "cat"
+        and symbol.space.cardinality is not None
+        and low >= 1
+        and high == size_of(symbol.space.cardinality, dims)
+    ):
+        return "categories count from 0: subtract 1 where they come from R, Julia or Stan"
+    if kind == "positive" and low == 0:
+        return "0 is not above 0: leave such rows out, or declare `real` where 0 makes sense"
+    if kind in ("binary", "cat", "spin"):
+        return "mend the data, or declare a `cat(k)` of more values" if kind == "cat" else "mend the data"
+    return "mend the data, or declare a wider space"
 
 
 def _outside(space: Space, array: np.ndarray, dims: Mapping[str, int]) -> tuple[Any, str]:

@@ -176,7 +176,12 @@ def _unsolved(energy: Energy, dims: Mapping[str, int]) -> list[Diagnostic]:
                 )  # fmt: skip
             if not dim.names - dims.keys() and dim.evaluate(dims) < 0:
                 found.append(
-                    Diagnostic("E0306", f"an axis of `{symbol.name}` would have size {dim.evaluate(dims)}", symbol.span)
+                    Diagnostic(
+                        "E0306",
+                        f"an axis of `{symbol.name}` would have size {dim.evaluate(dims)}",
+                        symbol.span,
+                        fix="the data decide this size: give them one of at least 0",
+                    )
                 )
     return found
 

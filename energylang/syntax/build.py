@@ -262,6 +262,7 @@ class Builder:
                 start,
                 end,
                 cause="the largest real number is about 1.8e308",
+                fix="write a smaller one; `infinity` is the name of what has no end",
             )
             value = 0
         return ast.Number(self._span(start, end), value, text)

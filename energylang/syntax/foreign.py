@@ -16,7 +16,7 @@ _NUMBER = r"[0-9](?:_?[0-9])*(?:\.[0-9](?:_?[0-9])*)?(?:[eE][+-]?[0-9](?:_?[0-9]
 
 FOREIGN = (
     r"(?P<block_comment>/\*)|(?P<double_star>\*\*)|(?P<double_bar>\|\|)|(?P<ampersand>&&?)|(?P<bang>!(?!=))"
-    r"|(?P<bare_point>\.[0-9][0-9_]*(?:[eE][+-]?[0-9]+)?)|(?P<trailing_point>[0-9][0-9_]*\.(?![0-9])(?:[eE][+-]?[0-9]+)?)"
+    r"|(?P<version>[0-9]+\.[0-9]+\.[0-9.]*)|(?P<bare_point>\.[0-9][0-9_]*(?:[eE][+-]?[0-9]+)?)|(?P<trailing_point>[0-9][0-9_]*\.(?![0-9])(?:[eE][+-]?[0-9]+)?)"
     rf"|(?P<glued>(?>{_NUMBER})[A-Za-z_][A-Za-z0-9_]*)|(?P<semicolon>;)|(?P<quote>')|(?P<walrus>:=)|(?P<fat_arrow>=>)"
     r"|(?P<diamond><>)|(?P<other_assignment>[-*/]=(?!=))|(?P<point_operator>\.[*/^])|(?P<matrix_product>%\*%)"
 )
@@ -107,6 +107,18 @@ def mend_foreign(found: Tokens, kind: str, start: int, end: int, diagnostics: Di
             fix="write `+= -(e)` to take energy away, or `let` to name a new value",
         )
         found.items.append(Token("_PLUS_EQUAL", "+=", start, end))
+    elif kind == "version":
+        found.mistake(
+            diagnostics,
+            "E0105",
+            f"`{written}` has more than one point",
+            start,
+            end,
+            cause="a number has one point; slices are written `a:b`",
+            fix="write one number",
+            mended=True,
+        )
+        found.items.append(Token("NUMBER", "0", start, end))
     elif kind in ("bare_point", "trailing_point"):
         _mend_point(found, written, start, end, diagnostics)
     elif kind == "glued":
@@ -159,6 +171,14 @@ def _mend_point(found: Tokens, written: str, start: int, end: int, diagnostics: 
     found.items.append(Token("NUMBER", meant, start, end))
 
 
+def _in_decimal(written: str) -> str | None:
+    """A number of another base, as Python and C write it, in decimal."""
+    try:
+        return str(int(written, 0)) if len(written) <= 40 else None
+    except ValueError:
+        return None
+
+
 def _mend_glued(found: Tokens, written: str, start: int, end: int, diagnostics: Diagnostics) -> None:
     number = re.match(_NUMBER, written)
     assert number is not None
@@ -177,6 +197,7 @@ def _mend_glued(found: Tokens, written: str, start: int, end: int, diagnostics: 
             mended=True,
         )
     elif number.group() == "0" and rest[0] in "xXbBoO" and len(rest) > 1:
+        meant = _in_decimal(written)
         found.mistake(
             diagnostics,
             "E0105",
@@ -184,6 +205,8 @@ def _mend_glued(found: Tokens, written: str, start: int, end: int, diagnostics: 
             start,
             end,
             cause="numbers are written in decimal: `255`, `5_000`, `1e-3`",
+            fix=f"write `{meant}`" if meant else "write it in decimal",
+            replacement=meant,
             mended=True,
         )
     else:

@@ -8,7 +8,7 @@ from energylang.diagnostics import Edit, suggest
 from energylang.syntax.layout import DECLARATION_WORDS
 from energylang.syntax.situation import OPERATORS, Finding, Situation
 from energylang.syntax.table import parser_table
-from energylang.syntax.tokens import NEWLINE
+from energylang.syntax.tokens import END, NEWLINE
 
 _FOREIGN_TYPES = {
     "real": "real",
@@ -193,6 +193,58 @@ def _bounds(at: Situation) -> Finding | None:
     )
 
 
+def _type_first(at: Situation) -> Finding | None:
+    """`data int N = 3`, `param real w`, `energy e(real x)`."""
+    token, previous = at.found, at.previous
+    declared = at.tokens[at.first].kind
+    if previous.kind != "NAME" or previous.text not in (*_FOREIGN_TYPES, *_TYPES) or not at.accepts("_COLON"):
+        return None
+    # Behind the type may stand its sizes or bounds: `vector[N] y`, `int<lower=0> N`.
+    place, depth = at.place, 0
+    while at.tokens[place].kind not in (NEWLINE, END):
+        depth += at.tokens[place].kind in ("_LEFT_BRACKET", "LESS", "_LEFT_PARENTHESIS")
+        if depth == 0:
+            break
+        depth -= at.tokens[place].kind in ("_RIGHT_BRACKET", "GREATER", "_RIGHT_PARENTHESIS")
+        place += 1
+    name = at.tokens[place]
+    if name.kind != "NAME":
+        return None
+    written = at.text(previous.start, at.tokens[place - 1].end)
+    space = previous.text if previous.text in _TYPES else _FOREIGN_TYPES[previous.text]
+    if declared == "_DATA" and previous.text == "int":
+        space = "int"
+    if "lower" in written and previous.text != "int":
+        space = "interval(a, b)" if "upper" in written else "positive"
+    dims = written[written.index("[") :] if "[" in written and written.endswith("]") else ""
+    meant = f"{name.text}: {space.partition('[')[0]}{dims}" if dims else f"{name.text}: {space}"
+    exact = token is name or (dims and space.partition("[")[0] == previous.text)
+    return Finding(
+        "E0115",
+        f"`{name.text}` stands behind its {'type' if declared in ('_DATA', '_PARAM') else 'space'}",
+        previous.start,
+        name.end,
+        cause="the name comes first, then a colon: `name: real`",
+        fix=f"write `{meant}`",
+        edit=Edit(at.span(name, previous.start), meant) if exact else None,
+    )
+
+
+_TYPES = (
+    "real",
+    "int",
+    "positive",
+    "unit",
+    "spin",
+    "binary",
+    "simplex",
+    "ordered",
+    "positive_ordered",
+    "count",
+    "bool",
+)
+
+
 def _foreign_block(at: Situation) -> Finding | None:
     token = at.found
     if token.kind == "_LEFT_BRACE" and at.previous.kind == "_DATA":
@@ -201,8 +253,8 @@ def _foreign_block(at: Situation) -> Finding | None:
             "there is no `data` block",
             at.previous.start,
             token.end,
-            cause="each datum is a declaration of its own",
-            fix="write `data y: real[N]`, and so on",
+            cause="each datum is a declaration of its own; parameters stand in the signature of an energy, the model in its block",
+            fix="write `data y: real[N]`, and so on; then `energy model(mu: real, sigma: positive) { … }`",
         )
     if not at.at_start or at.in_block or token.text not in _STAN_BLOCKS:
         return None
@@ -268,6 +320,35 @@ def _function_habits(at: Situation) -> Finding | None:
 _AFTER_A_VALUE = OPERATORS | {"_LEFT_PARENTHESIS", "_LEFT_BRACKET"}
 
 
+def _python_import(at: Situation) -> Finding | None:
+    """`from priors import weak`."""
+    if at.in_block or not at.at_start or at.found.kind != "_FROM" or at.following.kind != "NAME":
+        return None
+    module = at.following.text
+    return Finding(
+        "E0115",
+        "a file is imported whole",
+        at.found.start,
+        at.following.end,
+        cause="its names are then written with its own before them",
+        fix=f"write `import {module}`, and `{module}.name` where a name of it is used",
+    )
+
+
+def _python_lambda(at: Situation) -> Finding | None:
+    """`lambda x: x^2`."""
+    if at.previous.text != "lambda" or at.found.kind != "NAME" or not at.accepts("STAR"):
+        return None
+    return Finding(
+        "E0115",
+        "a function without a name is not written like this",
+        at.previous.start,
+        at.found.end,
+        cause="`lambda` is a name like any other",
+        fix=f"write `fn({at.found.text}): …`, or declare it: `fn f({at.found.text}) = …`",
+    )
+
+
 def _misspelt(at: Situation) -> Finding | None:
     token = at.found
     if not at.at_start or token.kind != "NAME" or at.in_block:
@@ -302,6 +383,9 @@ def declaring_words() -> list[str]:
 
 HABITS: tuple[Callable[[Situation], Finding | None], ...] = (
     _foreign_comment,
+    _type_first,
+    _python_import,
+    _python_lambda,
     _foreign_block,
     _control_flow,
     _statement_outside,

@@ -153,6 +153,8 @@ class Layout:
     def _add(self, token: Token) -> None:
         kind = token.kind
         if kind in CLOSING:
+            if kind == "_LEFT_BRACE" and self._stack and self._stack[-1].token.kind != "_LEFT_BRACE":
+                self._close_for_block()
             if len(self._stack) >= NESTING_LIMIT:
                 self._too_deep(token)
                 return
@@ -164,6 +166,15 @@ class Layout:
             token = mended
             self._stack.pop()
         self.tokens.append(token)
+
+    def _close_for_block(self) -> None:
+        """No bracket contains a block: those still open were forgotten before it."""
+        keep = len(self._stack)
+        while keep and self._stack[keep - 1].token.kind != "_LEFT_BRACE":
+            keep -= 1
+        for opened in reversed(self._stack[keep:]):
+            self._report_unclosed(opened)
+        self._close(keep)
 
     def _match(self, token: Token) -> Token | None:
         """The closing bracket to use for this one, once those forgotten before it are put in; None to leave it out."""

@@ -11,7 +11,7 @@ from energylang.diagnostics import Edit
 from energylang.source import Span
 from energylang.syntax.habits import HABITS
 from energylang.syntax.layout import DECLARATION_WORDS
-from energylang.syntax.situation import COMPARISONS, Finding, Situation
+from energylang.syntax.situation import COMPARISONS, OPERATORS, Finding, Situation
 from energylang.syntax.tokens import END, NEWLINE, Token
 
 
@@ -94,6 +94,13 @@ def _reserved_word(at: Situation) -> Finding | None:
 def _called_value(at: Situation) -> Finding | None:
     if at.found.kind != "_LEFT_PARENTHESIS" or not at.accepts("CARET"):
         return None
+    if at.previous.kind == "NUMBER":
+        return Finding(
+            "E0117",
+            f"an operator is missing between `{_short(at.previous)}` and `(`",
+            fix="write `*` to multiply",
+            edit=Edit(at.span(at.found, at.previous.end), " * ("),
+        )
     return Finding(
         "E0106",
         "only a name can be called",
@@ -133,10 +140,99 @@ def _missing_body(at: Situation) -> Finding | None:
     if not at.accepts("_LEFT_BRACE") or not at.accepts("_EQUAL"):
         return None
     name = at.tokens[at.first + 1].text
+    token = at.found
+    if token.kind == "_ARROW":
+        end = next((i for i in range(at.place, len(at.tokens)) if at.tokens[i].kind in _ENDS_RESULT), at.place)
+        written = Span(at.source, token.start, at.tokens[end - 1].end)
+        return Finding(
+            "E0106",
+            "an energy has no result type",
+            token.start,
+            written.end,
+            cause="it is always one number",
+            fix=f"remove `{written.text}`",
+            edit=Edit(Span(at.source, at.previous.end, written.end), ""),
+        )
+    if token.kind == "_COLON":
+        return Finding(
+            "E0106",
+            f"the block of `{name}` stands in braces",
+            cause="indentation means nothing",
+            fix="write `{` instead of `:`, and `}` after its last statement",
+        )
+    if token.kind == NEWLINE and _block_follows(at):
+        return Finding(
+            "E0106",
+            f"the block of `{name}` lacks its braces",
+            at.previous.start,
+            at.previous.end,
+            cause="its statements stand between `{` and `}`",
+            fix="write `{` at the end of this line, and `}` after the last statement",
+        )
     return Finding(
         "E0106",
         f"`{name}` lacks its block or its expression, found {at.describe_found()}",
         fix="open its block with `{`, or write `=` and an expression",
+    )
+
+
+_ENDS_RESULT = ("_EQUAL", "_LEFT_BRACE", NEWLINE, END)
+
+
+def _block_follows(at: Situation) -> bool:
+    """Whether the next line is a statement of a block."""
+    for token in at.tokens[at.place + 1 : at.place + 41]:
+        if token.kind in ("_TILDE", "_PLUS_EQUAL", "_REPORT"):
+            return True
+        if token.kind in (NEWLINE, END):
+            return False
+    return False
+
+
+def _function_block(at: Situation) -> Finding | None:
+    """`fn f(x) { … }`."""
+    if at.found.kind != "_LEFT_BRACE" or at.tokens[at.first].kind != "_FN":
+        return None
+    name = at.tokens[at.first + 1].text
+    return Finding(
+        "E0106",
+        f"`{name}` has a block, and a function is one expression",
+        cause="there is no `return`; parts get a name where the function is used, or functions of their own",
+        fix=f"write `{at.text(at.tokens[at.first].start, at.previous.end)} = …`",
+    )
+
+
+def _missing_with(at: Situation) -> Finding | None:
+    """`sample e nuts()`."""
+    if at.found.kind != "NAME" or not at.accepts("_WITH") or at.place != at.first + 2:
+        return None
+    if at.following.kind == "_EQUAL":
+        return None
+    return Finding(
+        "E0106",
+        f"`with` is missing before `{at.found.text}`",
+        cause="the method of a task stands after `with`",
+        fix="put it between them",
+        edit=at.insert(at.found.start, "with "),
+    )
+
+
+def _nothing_follows(at: Situation) -> Finding | None:
+    """`const n =` and `x^2 +` at the end of a line."""
+    previous = at.previous
+    if at.found.kind not in (NEWLINE, END, "_RIGHT_BRACE") or not at.accepts("NUMBER") or at.at_start:
+        return None
+    if previous.kind == "_EQUAL":
+        return Finding("E0106", "a value is missing after `=`", previous.start, previous.end, fix="write one")
+    if previous.kind not in OPERATORS:
+        return None
+    return Finding(
+        "E0106",
+        f"an operand is missing after `{previous.text}`",
+        previous.start,
+        previous.end,
+        fix=f"write one, or remove the `{previous.text}`",
+        edit=Edit(at.span(previous), ""),
     )
 
 
@@ -298,7 +394,10 @@ _CASES: tuple[_Case, ...] = (
     _assignment_in_expression,
     _conditional_operand,
     _block_after_equal,
+    _function_block,
     _missing_body,
+    _missing_with,
+    _nothing_follows,
     _called_value,
     _missing_between,
     _reserved_word,
