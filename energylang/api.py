@@ -58,7 +58,7 @@ def _model(
     source: Source, folder: Path | None, data: Mapping[str, Any] | None, overrides: Mapping[str, Any] | None, seed: int
 ) -> Model:
     diagnostics = Diagnostics()
-    module, program = check_source(source, diagnostics, overrides)
+    module, program = check_source(source, diagnostics, overrides, folder=folder)
     diagnostics.raise_if_failed()
     assert program is not None
     return assemble(module, program, folder, data or {}, diagnostics, seed)
@@ -122,8 +122,9 @@ class Model:
     def node(self, name: str) -> EnergyNode:
         """The checked energy of a name. Raises DiagnosticError E0600."""
         energies = self.program.energies
-        if name in energies:
-            return energies[name]
+        found = energies.get(name) or self.program.imported.get(name)
+        if found is not None:
+            return found
         near = suggest(name, energies)
         fix = f"did you mean `{near}`?" if near else f"the energies are {', '.join(energies) or 'none'}"
         raise DiagnosticError([Diagnostic("E0600", f"there is no energy `{name}`", fix=fix)])

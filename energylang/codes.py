@@ -157,6 +157,30 @@ _register(
             "too deep or too long",
             "Functions and distributions are expanded where they are called. Calls inside calls beyond a limit, or functions that call others twice and so double in size again and again, are refused before they exhaust memory.",
         ),
+        "E0230": (
+            "unknown module",
+            "`import shapes.rings` is the file `shapes/rings.energy` below the model's folder; `import lattices` is `lattices.energy` in the model's folder, or a module of the standard library. A model that is only a text imports from the standard library alone.",
+        ),
+        "E0231": (
+            "ambiguous module",
+            "A file beside the model has the name of a module of the standard library. Neither hides the other: rename the file.",
+        ),
+        "E0232": (
+            "module outside the folder",
+            "A model reads files of its own folder and of folders below it. A link that leads elsewhere is not followed: copy the file.",
+        ),
+        "E0233": (
+            "cycle of imports",
+            "Modules may import each other in any order, but not in a circle. What two modules share belongs into a third, which both import.",
+        ),
+        "E0234": (
+            "unknown name of a module",
+            "`rings.radius` is the `radius` that the module `rings` declares, and the model has to import the module: `import shapes.rings`, or `import shapes.rings as r` for another name. What a module imports itself belongs to it alone.",
+        ),
+        "E0235": (
+            "a module as a value",
+            "A module is a place of names, neither a value nor a function: write `rings.radius` for what it declares.",
+        ),
         "E0301": (
             "shapes that do not fit",
             "Two arrays meet whose dims differ. Axes are aligned from the last; an axis of size 1 stretches; two different dim names never match, even when the data happen to give them one size.",
@@ -216,10 +240,6 @@ _register(
             "A top-level `let` is computed once from data alone: it cannot use variables or params.",
         ),
         "E0504": ("an energy without variables", "An energy needs at least one random variable before the bar."),
-        "E0530": (
-            "no draw from this",
-            "`report a ~ d(…)` needs a distribution that can be drawn from: one of the standard library, one of the model's own over finitely many values, or a mixture of these. A distribution that the model declares by a formula on the reals says how likely a value is, and not how one is drawn.",
-        ),
         "E0600": ("unknown energy", "A task or `--of` names an energy that the file does not declare."),
         "E0601": ("unknown method", "No method of this name is in the catalog: `energylang methods` lists them."),
         "E0602": (

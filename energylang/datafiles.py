@@ -23,7 +23,7 @@ from energylang.source import Span
 JSON_GROWTH = 10
 """Bytes of Python objects that one byte of text becomes, about."""
 
-_BINDING = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+_BINDING = re.compile(r"([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)=(.*)", re.DOTALL)
 _WORDS = {
     **dict.fromkeys(("NaN", "nan", "NA", ""), float("nan")),
     **dict.fromkeys(("Inf", "+Inf", "inf", "Infinity", "+Infinity"), float("inf")),

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from energylang.catalog import RUN_OPTIONS, MethodCall, Value, Verb, build, methods
-from energylang.check import new_context
+from energylang.check.modules import new_context
 from energylang.check.tasks import method_call, option_problem
 from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics, suggest
 from energylang.ir.nodes import Energy as EnergyNode
@@ -45,7 +45,8 @@ def resolve_method(
     diagnostics = Diagnostics()
     written = parse(Source("--method", f"{verb} {node.name} with {method}"), diagnostics)
     diagnostics.raise_if_failed()
-    context = new_context(module, diagnostics)
+    context, _ = new_context(module, Diagnostics())  # What is wrong with the model itself was said when it was loaded.
+    context.diagnostics = diagnostics
     calls = [d.method for d in written.declarations if isinstance(d, ast.Task) and d.method is not None]
     call = method_call(context, calls[0], verb, node.traits) if calls else None
     diagnostics.raise_if_failed()
@@ -191,7 +192,7 @@ class Plan:
         return Provenance(
             energy=self.energy.name,
             method=str(self.method),
-            sources={program.source.name: program.source.text},
+            sources={source.name: source.text for source in program.sources},
             data_hash=digest.hexdigest(),
             options={"consts": program.consts},
             observed_data=observed,

@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from energylang.check.constants import const, evaluate
-from energylang.check.context import (
-    CONSTANTS,
-    POISON,
-    Const,
-    Context,
-    Found,
-    Poison,
-    Recorder,
-    Shared,
-    did_you_mean,
-)
+from energylang.check.context import POISON, Const, Context, Found, Poison, Recorder
 from energylang.check.energies import energy, space_like
 from energylang.check.expressions import expression
+from energylang.check.modules import new_context, placed
 from energylang.check.spaces import require_solvable, space_of
 from energylang.check.tasks import task
-from energylang.diagnostics import Diagnostic, Diagnostics, Label
-from energylang.ir.nodes import Data, Energy, Let, Local, Param, Program, Reference, Variable, symbols
+from energylang.diagnostics import Diagnostic, Diagnostics
+from energylang.ir.nodes import Data, Let, Local, Param, Program, Reference, Variable, symbols
 from energylang.ir.types import Dim, Range
 from energylang.ir.verify import verify
 from energylang.source import Source
 from energylang.syntax import ast
-from energylang.syntax.library import parse_library
 from energylang.syntax.parser import parse
 
 FOLLOWING = frozenset({"E0201", "E0202", "E0208", "E0305", "E0504", "E0600", "E0607", "L0102"})
@@ -40,6 +31,7 @@ def check_source(
     diagnostics: Diagnostics,
     overrides: Mapping[str, Const] | None = None,
     recorder: Recorder | None = None,
+    folder: Path | None = None,
 ) -> tuple[ast.Module, Program | None]:
     """Parse and check a text: everything that is wrong, of either kind, in one run.
 
@@ -47,9 +39,9 @@ def check_source(
     """
     module = parse(source, diagnostics)
     if not diagnostics.failed:
-        return module, check(module, diagnostics, overrides, recorder)
+        return module, check(module, diagnostics, overrides, recorder, folder)
     behind = Diagnostics()
-    check(module, behind, overrides, recorder)
+    check(module, behind, overrides, recorder, folder)
     diagnostics.found += [d for d in behind.found if d.code not in FOLLOWING or _nowhere_declared(d, source)]
     return module, None
 
@@ -72,16 +64,21 @@ def check(
     diagnostics: Diagnostics,
     overrides: Mapping[str, Const] | None = None,
     recorder: Recorder | None = None,
+    folder: Path | None = None,
 ) -> Program | None:
     """The checked program, or None where there are errors (all of them are in `diagnostics`).
 
     `overrides` are values of consts given from outside (`--set beta=0.4`). `recorder` is told what each name means; what
-    it raises ends the check.
+    it raises ends the check. `folder` is where the model's own modules lie.
     """
-    context = new_context(module, diagnostics, overrides)
-    context.recorder = recorder
+    modules: list[Context] = []
+    before = len(diagnostics.found)
     try:
-        return _check(context)
+        context, modules = new_context(module, diagnostics, overrides, folder)
+        context.recorder = recorder
+        program = _check(context, modules)
+        diagnostics.found[before:] = placed(diagnostics.found[before:], modules)
+        return program
     except RecursionError:
         diagnostics.add(
             "E0209", "the declarations of this model lead too deeply into each other",
@@ -91,99 +88,52 @@ def check(
         return None
 
 
-def _check(context: Context) -> Program | None:
-    module, diagnostics = context.module, context.diagnostics
+def _check(context: Context, modules: list[Context]) -> Program | None:
+    diagnostics = context.diagnostics
+    for module in modules:
+        _declarations(module)
+    energies = {module.full(name): found for module in modules for name, found in module.energies.items()}
+    tasks = [task(context, d, energies) for d in context.module.declarations if isinstance(d, ast.Task)]
+    if diagnostics.failed:
+        return None
+    known = {name: found for name, found in energies.items() if found is not None}
+    own = {name: found for name, found in known.items() if name in context.energies}
+    return verify(
+        Program(
+            context.module.source,
+            {m.full(name): value for m in modules for name, value in m.consts.items()},
+            tuple(data for m in modules for data in m.data.values()),
+            tuple(let for m in modules for let in m.lets.values()),
+            tuple(param for m in modules for param in m.params.values()),
+            own,
+            tuple(t for t in tasks if t is not None),
+            {name: found for name, found in known.items() if name not in own},
+            tuple(m.module.source for m in modules),
+        )
+    )
+
+
+def _declarations(context: Context) -> None:
+    """Everything that a module declares, but its tasks: these are for those who run it itself."""
     _data(context)
     for name, declaration in context.values.items():
         if isinstance(declaration, ast.Const):
             const(context, name)
     _params(context)
     _lets(context)
-    energies: dict[str, Energy] = {}
-    failed: set[str] = set()
-    for declaration in module.declarations:
+    for declaration in context.module.declarations:
         if isinstance(declaration, ast.Energy):
             found = energy(context, declaration)
-            if found is None:
-                failed.add(declaration.name.text)
-            elif declaration.kind == "energy":
-                energies[declaration.name.text] = found
+            if found is None or declaration.kind == "energy":
+                context.energies[declaration.name.text] = found
         elif isinstance(declaration, ast.Fn):
             _fn(context, declaration)
     _later(context)
-    tasks = [task(context, d, energies, failed) for d in module.declarations if isinstance(d, ast.Task)]
-    if diagnostics.failed:
-        return None
-    return verify(
-        Program(
-            module.source,
-            dict(context.consts),
-            tuple(context.data.values()),
-            tuple(context.lets.values()),
-            tuple(context.params.values()),
-            energies,
-            tuple(t for t in tasks if t is not None),
-        )
-    )
-
-
-def new_context(module: ast.Module, diagnostics: Diagnostics, overrides: Mapping[str, Const] | None = None) -> Context:
-    """The tables of a module, its library behind it; names declared twice are reported."""
-    shared = Shared()
-    library = _tables(Context(parse_library("distributions"), diagnostics, {}, shared))
-    context = _tables(Context(module, diagnostics, dict(overrides or {}), shared, library))
-    for name in context.overrides:
-        if not isinstance(context.values.get(name), ast.Const):
-            consts = [n for n, d in context.values.items() if isinstance(d, ast.Const)]
-            context.error(
-                "E0901",
-                f"`--set {name}=…`: the model has no const `{name}`",
-                None,
-                fix=did_you_mean(name, consts) or f"its consts are {', '.join(consts) or 'none'}",
-            )
-    return context
-
-
-def _tables(context: Context) -> Context:
-    """The context with the names of its module; those declared twice are reported."""
-    for declaration in context.module.declarations:
-        context.shared.homes[id(declaration)] = context
-        names: tuple[ast.Identifier, ...] = ()
-        table: dict[str, Any] = context.values
-        if isinstance(declaration, ast.Const | ast.Data | ast.Param | ast.Schedule):
-            names = (declaration.name,)
-        elif isinstance(declaration, ast.Let):
-            names = declaration.names
-        elif isinstance(declaration, ast.Energy | ast.Fn | ast.Net):
-            names, table = (declaration.name,), context.callables
-        for name in names:
-            if name.text in table:
-                context.error(
-                    "E0203",
-                    f"`{name.text}` is declared twice",
-                    name.span,
-                    related=[Label(_name_span(table[name.text], name.text), "first here")],
-                )
-            elif name.text in CONSTANTS and table is context.values:
-                context.error(
-                    "E0205", f"`{name.text}` is a constant of the language", name.span, fix="choose another name"
-                )
-            else:
-                table[name.text] = declaration
-    return context
-
-
-def _name_span(declaration: Any, name: str) -> Any:
-    if isinstance(declaration, ast.Let):
-        return next(n.span for n in declaration.names if n.text == name)
-    return declaration.name.span
 
 
 def _later(context: Context) -> None:
     for declaration in context.module.declarations:
         match declaration:
-            case ast.Import():
-                context.not_yet("imports are", declaration.span)
             case ast.Net():
                 context.not_yet("nets are", declaration.name.span)
             case ast.Schedule():
@@ -197,19 +147,19 @@ def _data(context: Context) -> None:
         space = space_of(context, declaration.type, context.top, data=True)
         if space is None:
             context.top.entries[name] = POISON
-            context.solvable |= _dim_names(declaration.type)
+            context.solvable.update(context.full(n) for n in _dim_names(declaration.type))
             continue
         default = None
         if declaration.default is not None:
             default = _default(context, declaration.default, len(space.shape))
-        symbol = Data(
-            name, space, declaration.name.span, default, declaration.source.value if declaration.source else None
-        )
+        file = context.folder + declaration.source.value if declaration.source else None
+        symbol = Data(context.full(name), space, declaration.name.span, default, file)
         context.data[name] = symbol
-        context.solvable |= {n for d in space.shape if (n := d.single_name)}
+        context.solvable.update(n for d in space.shape if (n := d.single_name))
         found = space.range
         if space.kind == "int":
-            found = Range(Dim.of(name), Dim.of(name)) if not space.shape else space.range
+            size = Dim.of(context.full(name))
+            found = Range(size, size) if not space.shape else space.range
         reference = Reference(space.type, declaration.name.span, symbol, range=found)
         context.top.entries[name] = context.record(declaration.name.span, reference)
     for symbol in context.data.values():
@@ -251,7 +201,7 @@ def _params(context: Context) -> None:
         if space is None or not require_solvable(context, space.shape, None, declaration.name.span, name, frozenset()):
             context.top.entries[name] = POISON
             continue
-        symbol = Param(name, space, declaration.name.span, value, start)
+        symbol = Param(context.full(name), space, declaration.name.span, value, start)
         context.params[name] = symbol
         reference = Reference(space.type, declaration.name.span, symbol, range=space.range)
         context.top.entries[name] = context.record(declaration.name.span, reference)
@@ -292,7 +242,7 @@ def _lets(context: Context) -> None:
 
 
 def _let(context: Context, declaration: ast.Let, name: ast.Identifier) -> Found:
-    key = f"let {name.text}"
+    key = f"let {context.full(name.text)}"
     if key in context.expanding:
         return context.error(
             "E0204", f"`{name.text}` depends on itself", name.span, fix="give one of the `let`s a value of its own"
@@ -310,7 +260,7 @@ def _let(context: Context, declaration: ast.Let, name: ast.Identifier) -> Found:
             "E0503", f"`{name.text}` uses `{outside[0]}`, and a top-level `let` is computed from data alone", declaration.value.span,
             fix="move the `let` into the energy",
         )  # fmt: skip
-    symbol = Let(name.text, space_like(value), name.span, value)
+    symbol = Let(context.full(name.text), space_like(value), name.span, value)
     context.lets[name.text] = symbol
     return context.record(name.span, Reference(value.type, name.span, symbol, range=value.range))
 
@@ -325,7 +275,7 @@ def _fn(context: Context, declaration: ast.Fn) -> None:
         space = space_of(context, parameter.type, scope, data=True)
         if space is None:
             return
-        scope.dims |= {n: Dim.of(n) for d in space.shape for n in d.names if n not in context.solvable}
+        scope.dims |= context.own_dims(n for d in space.shape for n in d.names if n not in context.solvable)
         symbol = Local(parameter.name.text, space, parameter.name.span)
         reference = Reference(space.type, parameter.name.span, symbol, range=space.range)
         scope.entries[parameter.name.text] = context.record(parameter.name.span, reference)

@@ -65,7 +65,11 @@ def evaluate(context: Context, node: ast.Expression, *, quiet: bool = False) -> 
         match e:
             case ast.Number(value=value) | ast.Boolean(value=value):
                 return value
-            case ast.Name(text=name, qualifier=None):
+            case ast.Name(text=name, qualifier=str()):
+                module = context.modules.get(e.qualifier or "") if quiet else context.member(e)
+                inner = ast.Name(e.span, name)
+                return evaluate(module, inner, quiet=quiet) if isinstance(module, Context) else None
+            case ast.Name(text=name):
                 if name in context.values and isinstance(context.values[name], ast.Const):
                     return const(context, name)
                 if name in CONSTANTS:
@@ -165,8 +169,10 @@ def const(context: Context, name: str) -> Const | None:
         return None
     declaration = context.values[name]
     assert isinstance(declaration, ast.Const)
-    if f"const {name}" in context.expanding:
-        cycle = [e.removeprefix("const ") for e in context.expanding if e.startswith("const ")]
+    key = f"const {context.full(name)}"
+    if key in context.expanding:
+        own = f"const {context.prefix}"
+        cycle = [e.removeprefix(own) for e in context.expanding if e.startswith(own)]
         around = cycle[cycle.index(name) :]
         context.broken.update(around)
         context.error(
@@ -175,7 +181,7 @@ def const(context: Context, name: str) -> Const | None:
             fix="give one of them a value of its own" if around[1:] else "give it a value of its own",
         )  # fmt: skip
         return None
-    context.expanding.append(f"const {name}")
+    context.expanding.append(key)
     try:
         value = evaluate(context, declaration.value)
     finally:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from energylang.diagnostics import Diagnostics, Edit, Label, suggest
-from energylang.ir.nodes import Data, Expr, Let, Literal, Param
+from energylang.ir.nodes import Data, Energy, Expr, Let, Literal, Param
 from energylang.ir.types import ANYWHERE, Dim, Kind, Range, Type
 from energylang.source import Span
 from energylang.syntax import ast
@@ -85,6 +85,8 @@ class Shared:
     """How many calls were expanded: functions that double in size would never end."""
     homes: dict[int, Context] = field(default_factory=dict)
     """The context of every declaration, by its identity."""
+    solvable: set[str] = field(default_factory=set)
+    """Dim names that data fix, with the names of their modules."""
 
 
 @dataclass
@@ -97,6 +99,18 @@ class Context:
     shared: Shared = field(default_factory=Shared)
     outer: Context | None = None
     """The standard library, the outermost scope of callables; None in the library itself."""
+    prefix: str = ""
+    """`rings.` in the module `rings`, nothing in the model: what makes a name unique in the whole model."""
+    modules: dict[str, Context | Poison] = field(default_factory=dict)
+    """What the module imports, by alias; POISON for what could not be read."""
+    imports: dict[str, Span] = field(default_factory=dict)
+    """Where each alias was declared."""
+    imported: tuple[Context, Span] | None = None
+    """Which module first imports this one, and where."""
+    folder: str = ""
+    """The folder of the module's file below the model's: `shapes/`."""
+    energies: dict[str, Energy | None] = field(default_factory=dict)
+    """The energies of the module, those with errors as None."""
     values: dict[str, ast.AnyDeclaration] = field(default_factory=dict)
     callables: dict[str, AnyCallable] = field(default_factory=dict)
     consts: dict[str, Const] = field(default_factory=dict)
@@ -107,8 +121,6 @@ class Context:
     lets: dict[str, Let] = field(default_factory=dict)
     dim_sites: dict[str, Span] = field(default_factory=dict)
     """Where a dim name was first seen."""
-    solvable: set[str] = field(default_factory=set)
-    """Dim names that data fix."""
     top: Scope = field(default_factory=Scope)
     recorder: Recorder | None = None
 
@@ -118,7 +130,11 @@ class Context:
         None where there is none of that name; POISON after a diagnostic about the module it names.
         """
         if node.qualifier is not None:
-            return self.not_yet("imported names are", node.span)
+            module = self.module_named(node)
+            if isinstance(module, Poison):
+                return POISON
+            found = module.callables.get(node.text)
+            return (found, module) if found is not None else module.missing(node, module.callables)
         context: Context | None = self
         while context is not None:
             declaration = context.callables.get(node.text)
@@ -136,6 +152,47 @@ class Context:
             context = context.outer
         return unique(found)
 
+    def module_named(self, node: ast.Name) -> Context | Poison:
+        """The module that a qualified name names; POISON after a diagnostic, or where the module has one."""
+        assert node.qualifier is not None
+        found = self.modules.get(node.qualifier)
+        if found is not None:
+            return found
+        return self.error(
+            "E0234", f"there is no module `{node.qualifier}`", node.span,
+            cause="a name with a point is a name of a module",
+            fix=did_you_mean(node.qualifier, self.modules) or f"import it: `import {node.qualifier}`",
+        )  # fmt: skip
+
+    def member(self, node: ast.Name) -> Context | Poison:
+        """The module that declares a qualified value or dim; POISON after a diagnostic."""
+        module = self.module_named(node)
+        if isinstance(module, Poison) or node.text in module.values or module.full(node.text) in self.solvable:
+            return module
+        return module.missing(node, module.values)
+
+    def missing(self, node: ast.Name, candidates: Iterable[str]) -> Poison:
+        """Says that this module does not declare a qualified name."""
+        near = suggest(node.text, candidates)
+        fix = f"did you mean `{node.qualifier}.{near}`?" if near else ""
+        if node.text in self.callables:
+            fix = f"`{node.text}` is called: `{node.qualifier}.{node.text}(…)`"
+        elif node.text in self.values:
+            fix = f"`{node.text}` is a value, and it is called here"
+        return self.error(
+            "E0234", f"the module `{node.qualifier}` has no `{node.text}`" if node.text not in self.values and node.text not in self.callables
+            else f"`{node.qualifier}.{node.text}` is used as the wrong kind of thing",
+            node.span, fix=fix or f"it declares {', '.join(unique([*self.values, *self.callables])) or 'nothing'}",
+        )  # fmt: skip
+
+    def full(self, name: str) -> str:
+        """A name of this module as it is unique in the whole model."""
+        return self.prefix + name
+
+    def own_dims(self, names: Iterable[str]) -> dict[str, Dim]:
+        """Dims by the names that this module writes for them."""
+        return {name.removeprefix(self.prefix): Dim.of(name) for name in names}
+
     def home(self, declaration: ast.AnyDeclaration) -> Context:
         """Where the names in a declaration are looked up: in the module that it stands in, and nowhere else.
 
@@ -147,10 +204,15 @@ class Context:
     def expanding(self) -> list[str]:
         return self.shared.expanding
 
+    @property
+    def solvable(self) -> set[str]:
+        return self.shared.solvable
+
     @contextmanager
     def expansion(self, key: str, name: str, span: Span) -> Iterator[bool]:
         """Around the body of something that is expanded where it is called; False, after a diagnostic, where it must not be."""
         self.shared.calls += 1
+        key = f"{self.prefix}{key}"
         if key in self.expanding:
             calls = [e.partition(" ")[2] for e in self.expanding[self.expanding.index(key) :] if " " in e]
             self.error(

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 
-from energylang.check.context import POISON, Context, Found, Poison, Scope, did_you_mean, literal
-from energylang.check.distributions import Call, tilde_call
+from energylang.check.context import POISON, Context, Found, Poison, Scope, literal
+from energylang.check.densities import Density, density
 from energylang.check.expressions import apply, expression
-from energylang.check.predictive import report_draw, tilde_draw
 from energylang.check.spaces import require_solvable, space_of
 from energylang.check.supports import base_symbol
 from energylang.diagnostics import Label
 from energylang.ir.nodes import (
-    Apply,
     Condition,
     Data,
-    Density,
     Energy,
     Expr,
     Let,
@@ -26,9 +24,18 @@ from energylang.ir.nodes import (
     Variable,
     symbols,
 )
-from energylang.ir.types import Dim, Kind, Space
+from energylang.ir.types import Kind, Space
 from energylang.source import Span
 from energylang.syntax import ast
+
+
+@dataclass(frozen=True)
+class Tilde:
+    """One `target ~ …`, and which of the draft's terms it became."""
+
+    target: Expr
+    density: Density
+    term: int
 
 
 @dataclass
@@ -37,9 +44,8 @@ class Draft:
 
     terms: list[Term] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
-    tildes: list[tuple[Expr, Call, Span]] = field(default_factory=list)
+    tildes: list[Tilde] = field(default_factory=list)
     increments: list[Span] = field(default_factory=list)
-    densities: list[Density] = field(default_factory=list)
     names: dict[str, Span] = field(default_factory=dict)
     failed: bool = False
 
@@ -74,10 +80,11 @@ def energy(context: Context, declaration: ast.Energy) -> Energy | None:
                 "L0102", f"no term mentions `{variable.name}`, so it is flat on {variable.space.kind}", variable.span,
                 fix=f"give it a density: `{variable.name} ~ …`",
             )  # fmt: skip
+    _mark_densities(draft)
     normalisation, reason = _normalisation(declaration, variables, draft)
     return Energy(
-        declaration.name.text, declaration.name.span, declaration.doc, variables, conditions, tuple(draft.terms),
-        tuple(draft.reports), normalisation, reason, tuple(draft.densities),
+        context.full(declaration.name.text), declaration.name.span, declaration.doc, variables, conditions, tuple(draft.terms),
+        tuple(draft.reports), normalisation, reason,
     )  # fmt: skip
 
 
@@ -125,7 +132,7 @@ def _symbols(
             )
         elif not require_solvable(context, space.shape, space.cardinality, symbol.span, symbol.name, frozenset(extra)):
             failed = True
-    scope.dims |= {n: Dim.of(n) for n in extra}
+    scope.dims |= context.own_dims(extra)
     if not signature.variables:
         context.error(
             "E0504",
@@ -182,18 +189,19 @@ def block_value(context: Context, block: ast.Block, scope: Scope, span: Span) ->
     return total
 
 
-def _add_term(context: Context, draft: Draft, value: Found, span: Span) -> None:
+def _add_term(context: Context, draft: Draft, value: Found, span: Span) -> Term | None:
     if isinstance(value, Poison):
         draft.failed = True
-        return
+        return None
     if value.type.shape or value.type.kind is Kind.BOOL:
         draft.failed = True
         context.error(
             "E0307", f"an energy is one number, and this is {value.type}", span,
             fix=f"sum it: `{_summed(span)}`" if value.type.shape else "use `if … then … else …`",
         )  # fmt: skip
-        return
+        return None
     draft.terms.append(Term(value, span, one_line(span.text)))
+    return draft.terms[-1]
 
 
 def _summed(span: Span) -> str:
@@ -230,82 +238,28 @@ def _let(context: Context, statement: ast.LetStatement, scope: Scope, draft: Dra
 def _tilde(context: Context, statement: ast.Tilde, scope: Scope, draft: Draft) -> None:
     target = expression(context, statement.target, scope)
     node = statement.distribution
-    if not isinstance(node, ast.Call):
-        context.error(
-            "E0502",
-            "the right of `~` is a distribution with its arguments",
-            node.span,
-            fix=_with_arguments(context, node),
-        )
-        draft.failed = True
-        return
-    name = node.function.text
-    found = context.callable(node.function)
-    declaration = found[0] if isinstance(found, tuple) else None
-    if not isinstance(declaration, ast.Energy):
-        draft.failed = True
-        if isinstance(found, Poison):
-            return
-        if name in ("mixture", "truncate"):
-            context.not_yet(f"`{name}` after `~` is", node.span)
-            return
-        candidates = context.callable_names(ast.Energy)
-        context.error(
-            "E0202", f"there is no distribution `{name}`", node.function.span, fix=did_you_mean(name, candidates)
-        )
-        for argument in node.arguments:
-            expression(context, argument.value, scope)
-        return
-    if isinstance(target, Poison):
-        draft.failed = True
-        for argument in node.arguments:
-            expression(context, argument.value, scope)
-        return
-    if base_symbol(target) is None and not _names_data(statement.target, target):
+    if isinstance(target, Expr) and base_symbol(target) is None and not _names_data(statement.target, target):
         draft.failed = True
         given = isinstance(target, Reference)
+        name = node.function.text if isinstance(node, ast.Call) else "d"
+        arguments = ", ".join(one_line(a.span.text) for a in node.arguments) if isinstance(node, ast.Call) else "…"
         context.error(
             "E0501", "this cannot stand left of `~`", statement.target.span,
             cause=f"`{target.symbol.name}` is neither random nor data" if given
             else "it is computed, and its density would need a Jacobian that EnergyLang never invents",
-            fix=f"write `+= {name}({one_line(statement.target.span.text)} | "
-            f"{', '.join(one_line(a.span.text) for a in node.arguments)})` to add the energy as it is",
+            fix=f"write `+= {name}({one_line(statement.target.span.text)} | {arguments})` to add the energy as it is",
         )  # fmt: skip
         return
-    value, call = tilde_call(context, target, node, declaration, scope)
-    if isinstance(value, Poison) or call is None:
+    found = density(context, target, node, scope)
+    if isinstance(found, Poison) or isinstance(target, Poison):
         draft.failed = True
         return
-    draft.tildes.append((target, call, statement.span))
-    total: Found = value
-    if value.type.shape:
-        total = apply(context, "sum", [value], statement.span, tuple(range(len(value.type.shape))))
-    before = len(draft.terms)
-    _add_term(context, draft, total, statement.span)
-    if len(draft.terms) > before:
-        name, base = _base(statement.target, target, scope)
-        draw, why = tilde_draw(context, call)
-        draft.densities.append(Density(name, base, target, draft.terms[-1], value, draw, why, statement.span))
-
-
-def _base(node: ast.Expression, target: Expr, scope: Scope) -> tuple[str, Expr]:
-    """The name that a target of `~` is an index or slice of, and the whole of what it names."""
-    while isinstance(node, ast.Index):
-        node = node.base
-    assert isinstance(node, ast.Name)
-    named = scope.find(node.text)
-    while isinstance(target, Apply) and target.operation == "index" and target is not named:
-        target = target.arguments[0]
-    return node.text, target
-
-
-def _with_arguments(context: Context, node: ast.Expression) -> str:
-    """`x ~ normal` lacks only its arguments."""
-    found = context.callable(node) if isinstance(node, ast.Name) and node.qualifier is None else None
-    if isinstance(found, tuple) and isinstance(found[0], ast.Energy) and found[0].signature is not None:
-        declaration = found[0]
-        return f"write `{declaration.name.text}({', '.join(p.name.text for p in found[0].signature.conditions)})`"
-    return "for example `normal(0, 1)`"
+    value: Found = found.value
+    if found.value.type.shape:
+        value = apply(context, "sum", [value], statement.span, tuple(range(len(found.value.type.shape))))
+    tilde = _add_term(context, draft, value, statement.span)
+    if tilde is not None:
+        draft.tildes.append(Tilde(target, found, len(draft.terms) - 1))
 
 
 def _names_data(node: ast.Expression, value: Expr) -> bool:
@@ -317,14 +271,14 @@ def _names_data(node: ast.Expression, value: Expr) -> bool:
 
 def _report(context: Context, statement: ast.Report, scope: Scope, draft: Draft) -> None:
     name = statement.name.text
-    if statement.value is None and statement.distribution is None:
+    if statement.distribution is not None:
+        context.not_yet("predictive draws (`report a ~ d(…)`) are", statement.span)
+        draft.failed = True
+        return
+    if statement.value is None:
         value = expression(context, ast.Name(statement.name.span, name), scope)
     else:
-        if statement.distribution is not None:
-            value = report_draw(context, statement.distribution, scope)
-        else:
-            assert statement.value is not None
-            value = expression(context, statement.value, scope)
+        value = expression(context, statement.value, scope)
         if name in draft.names:
             context.error(
                 "E0203",
@@ -344,6 +298,16 @@ def _report(context: Context, statement: ast.Report, scope: Scope, draft: Draft)
     draft.reports.append(Report(name, value))
 
 
+def _mark_densities(draft: Draft) -> None:
+    """Terms that are the whole density of a variable say so: compositions drop and keep them as such."""
+    count = Counter(id(base_symbol(t.target)) for t in draft.tildes)
+    for tilde in draft.tildes:
+        symbol = base_symbol(tilde.target)
+        whole = isinstance(tilde.target, Reference) and tilde.density.exact_support and count[id(symbol)] == 1
+        if whole and isinstance(symbol, Variable) and symbol not in symbols(*tilde.density.arguments):
+            draft.terms[tilde.term] = replace(draft.terms[tilde.term], density_of=symbol)
+
+
 # --- normalisation ----------------------------------------------------------------------------------------------
 
 
@@ -354,9 +318,10 @@ def _normalisation(declaration: ast.Energy, variables: tuple[Variable, ...], dra
         return Normalisation.UNKNOWN, "an energy given by an expression"
     if draft.increments:
         return Normalisation.UNKNOWN, "`+=` adds energy beside the densities"
-    seen: dict[str, Call] = {}
+    seen: set[str] = set()
     depends: dict[str, set[str]] = {}
-    for target, call, _ in draft.tildes:
+    for tilde in draft.tildes:
+        target, found = tilde.target, tilde.density
         symbol = base_symbol(target)
         if not isinstance(symbol, Variable):
             what = f"`{symbol.name}`" if symbol is not None else "a `let`"
@@ -365,10 +330,10 @@ def _normalisation(declaration: ast.Energy, variables: tuple[Variable, ...], dra
             return Normalisation.UNKNOWN, f"`{symbol.name}` is given a density in parts"
         if symbol.name in seen:
             return Normalisation.UNKNOWN, f"`{symbol.name}` has two densities"
-        if not call.exact_support:
-            return Normalisation.UNKNOWN, f"`{call.name}` is cut by the space of `{symbol.name}`"
-        seen[symbol.name] = call
-        depends[symbol.name] = {s.name for v in call.conditions.values() for s in symbols(v) if isinstance(s, Variable)}
+        if not found.exact_support:
+            return Normalisation.UNKNOWN, f"`{found.name}` is cut by the space of `{symbol.name}`"
+        seen.add(symbol.name)
+        depends[symbol.name] = {s.name for s in symbols(*found.arguments) if isinstance(s, Variable)}
     missing = [v.name for v in variables if v.name not in seen]
     if missing:
         return Normalisation.UNKNOWN, f"`{', '.join(missing)}` has no density of its own"

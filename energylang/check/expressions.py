@@ -64,7 +64,8 @@ def expression(context: Context, node: ast.Expression, scope: Scope) -> Found:
 def _name(context: Context, node: ast.Name, scope: Scope) -> Found:
     name = node.text
     if node.qualifier is not None:
-        return context.not_yet("imported names are", node.span)
+        module = context.member(node)
+        return POISON if isinstance(module, Poison) else _name(module, ast.Name(node.span, name), module.top)
     found = scope.find(name)
     if isinstance(found, Reference):
         # A reference knows where it is used; what a `let` names stays one object, so that it is computed once.
@@ -77,8 +78,8 @@ def _name(context: Context, node: ast.Name, scope: Scope) -> Found:
         return POISON if value is None else literal(value, node.span)
     if name in scope.dims:
         return _dim_value(scope.dims[name], node.span)
-    if name in context.solvable and declaration is None:
-        return _dim_value(Dim.of(name), node.span)
+    if context.full(name) in context.solvable and declaration is None:
+        return _dim_value(Dim.of(context.full(name)), node.span)
     if name in CONSTANTS:
         return literal(CONSTANTS[name], node.span)
     if context.callable(node) is not None:
@@ -88,6 +89,8 @@ def _name(context: Context, node: ast.Name, scope: Scope) -> Found:
             node.span,
             fix=f"call it: `{name}(…)`",
         )
+    if name in context.modules:
+        return module_as_value(context, node)
     candidates = [*scope.names(), *(n for n, d in context.values.items() if isinstance(d, ast.Const)), *CONSTANTS]
     fix = did_you_mean(name, candidates) or undeclared(context, node)
     return context.error("E0201", f"`{name}` is not declared", node.span, fix=fix)
@@ -108,6 +111,19 @@ def undeclared(context: Context, node: ast.Name) -> str:
         if not within and signature and name in [p.name.text for p in (*signature.variables, *signature.conditions)]:
             return f"it belongs to `{declaration.name.text}`: list it in the signature here too, behind a bar if it is given"
     return f"declare it: in the signature as a variable, as `data {name}: real`, or with `let {name} = …`"
+
+
+def module_as_value(context: Context, node: ast.Name) -> Poison:
+    """Says that a module itself is neither a value nor a function."""
+    module = context.modules[node.text]
+    if isinstance(module, Poison):
+        return POISON
+    names = [*module.values, *module.callables]
+    return context.error(
+        "E0235", f"`{node.text}` is a module, and it stands here for something that it declares", node.span,
+        related=[Label(context.imports[node.text], "imported here")],
+        fix=f"name that: `{node.text}.{names[0]}`" if names else "",
+    )  # fmt: skip
 
 
 def _dim_value(dim: Dim, span: Span) -> Expr:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from energylang.check.constants import evaluate
 from energylang.check.context import POISON, Context, Found, Poison, Scope, did_you_mean, literal
-from energylang.check.expressions import apply, expression
+from energylang.check.expressions import apply, expression, module_as_value
 from energylang.check.spaces import dim_of, known_dim, space_of
 from energylang.diagnostics import Label
 from energylang.ir.nodes import Apply, Expr
@@ -56,7 +56,7 @@ def call(context: Context, node: ast.Call, scope: Scope) -> Found:
         return energy_call(context, declaration, node, scope)
     if declaration is not None:
         return context.not_yet("nets are", node.span)
-    if name in FUNCTIONS:
+    if name in FUNCTIONS and node.function.qualifier is None:
         return _call_function(context, name, FUNCTIONS[name], node, scope)
     if scope.find(name) is not None or name in context.values:
         return context.error(
@@ -65,6 +65,8 @@ def call(context: Context, node: ast.Call, scope: Scope) -> Found:
             node.function.span,
             fix=f"multiply with `{name} * (…)`, index with `{name}[…]`",
         )
+    if name in context.modules:
+        return module_as_value(context, node.function)
     candidates = [*FUNCTIONS, *context.callable_names()]
     return context.error(
         "E0202", f"there is no function `{name}`", node.function.span, fix=did_you_mean(name, candidates)

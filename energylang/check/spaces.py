@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from energylang.check.constants import const, evaluate
-from energylang.check.context import Context, Scope, did_you_mean
+from energylang.check.context import Context, Poison, Scope, did_you_mean
 from energylang.diagnostics import Label
 from energylang.ir.types import LATER_SPACES, SPACES, Dim, Shape, Space
 from energylang.source import Span
@@ -134,7 +134,10 @@ def _dim(context: Context, node: ast.Expression, scope: Scope) -> Dim | None:
     match node:
         case ast.Number(value=int(value)):
             return Dim.of(value)
-        case ast.Name(text=name, qualifier=None):
+        case ast.Name(text=name, qualifier=str()):
+            module = context.member(node)
+            return None if isinstance(module, Poison) else _dim(module, ast.Name(node.span, name), module.top)
+        case ast.Name(text=name):
             if name in scope.dims:
                 return scope.dims[name]
             declaration = context.values.get(name)
@@ -154,8 +157,8 @@ def _dim(context: Context, node: ast.Expression, scope: Scope) -> Dim | None:
                 and declaration.type.name.text in ("int", "count")
                 and not declaration.type.dims
             ):
-                context.solvable.add(name)
-                return Dim.of(name)
+                context.solvable.add(context.full(name))
+                return Dim.of(context.full(name))
             if declaration is not None:
                 context.error(
                     "E0306",
@@ -164,8 +167,8 @@ def _dim(context: Context, node: ast.Expression, scope: Scope) -> Dim | None:
                     fix="sizes are consts, data ints, or names of their own",
                 )
                 return None
-            context.dim_sites.setdefault(name, node.span)
-            return Dim.of(name)
+            context.dim_sites.setdefault(context.full(name), node.span)
+            return Dim.of(context.full(name))
         case ast.Binary(operator="+" | "-" | "*" as operator, left=left, right=right):
             a, b = _dim(context, left, scope), _dim(context, right, scope)
             if a is None or b is None:

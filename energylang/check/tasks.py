@@ -13,12 +13,18 @@ from energylang.source import Span
 from energylang.syntax import ast
 
 
-def task(context: Context, node: ast.Task, energies: dict[str, Energy], failed: set[str]) -> Task | None:
-    """A checked task; None after diagnostics. `failed` names energies that already have diagnostics."""
+def task(context: Context, node: ast.Task, energies: dict[str, Energy | None]) -> Task | None:
+    """A checked task; None after diagnostics. Energies that already have diagnostics are None."""
     name = node.energy.text
+    if node.energy.qualifier is not None:
+        module = context.module_named(node.energy)
+        if isinstance(module, Poison):
+            return None
+        name = module.full(name)
     options = run_options(context, node.verb, node.options)
-    if name not in energies:
-        if name not in failed:
+    energy = energies.get(name)
+    if energy is None:
+        if name not in energies:
             context.error(
                 "E0600",
                 f"there is no energy `{name}`",
@@ -28,7 +34,6 @@ def task(context: Context, node: ast.Task, energies: dict[str, Energy], failed: 
         elif node.method is not None:
             method_call(context, node.method, node.verb, None)
         return None
-    energy = energies[name]
     method = method_call(context, node.method, node.verb, energy.traits) if node.method is not None else None
     bindings = _bindings(context, node, energy)
     if options is None or bindings is None or (node.method is not None and method is None):

@@ -38,7 +38,7 @@ def check_model(path: str, overrides: Sequence[str]) -> Checked:
     from energylang.syntax.read import read_source
 
     diagnostics = Diagnostics()
-    module, program = check_source(read_source(path), diagnostics, overrides_of(overrides))
+    module, program = check_source(read_source(path), diagnostics, overrides_of(overrides), folder=Path(path).parent)
     diagnostics.raise_if_failed()
     assert program is not None
     return Checked(Path(path), module, program, diagnostics)
@@ -67,7 +67,7 @@ def overrides_of(settings: Sequence[str]) -> dict[str, Const]:
     for setting in settings:
         name, equals, text = setting.partition("=")
         value = number(text.strip())
-        if not name.strip().isidentifier() or not equals:
+        if not all(part.isidentifier() for part in name.strip().split(".")) or not equals:
             fail_usage(f"`--set {setting}` is not of the form name=value", "for example `--set beta=0.4`")
         if value is None:
             fail_usage(f"`--set {setting}`: `{text}` is not a value of a const", "give a number, true or false")

@@ -5,7 +5,7 @@ Every node carries its type, the range its values are known to lie in, and the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -129,27 +129,52 @@ class Map(Expr):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Random(Expr):
-    """A draw: one of each batch element, independent of all other draws given the arguments. Never below a term.
+class Marginal(Expr):
+    """-log of the sum, over all values of discrete `variables`, of exp(-energy): one real number.
 
-    distribution: a name of the standard library that can be drawn from (`check/draws.py`). arguments: its conditions
-    (`names` says which), each with leading dims that broadcast to the batch. The type's shape is the batch, then the
-    event of `event_rank` dims. Where it is evaluated the environment has a key for this node (`randoms` numbers them).
+    The energy is the sum of the `terms`. The variables are its own: nothing outside of it mentions them.
     """
 
-    distribution: str
-    names: tuple[str, ...]
-    arguments: tuple[Expr, ...]
-    event_rank: int
+    variables: tuple[Variable, ...]
+    terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Recovered(Expr):
+    """A variable that a `Marginal` sums out, drawn from its law given everything else; only in reports."""
+
+    marginal: Marginal
+    variable: Variable
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:
-    """The operands, in order; of a `Map` its arguments, then its body."""
-    if isinstance(expr, Apply | Random):
+    """The operands, in order; of a `Map` its arguments, then its body; of a `Marginal` the values of its terms."""
+    if isinstance(expr, Apply):
         return expr.arguments
     if isinstance(expr, Map):
         return (*expr.arguments, expr.body)
+    if isinstance(expr, Marginal):
+        return tuple(term.value for term in expr.terms)
+    if isinstance(expr, Recovered):
+        return (expr.marginal,)
     return ()
+
+
+def with_children(expr: Expr, operands: tuple[Expr, ...]) -> Expr:
+    """The node over other operands, given as `children` gives them; itself where they are the same objects."""
+    if all(a is b for a, b in zip(operands, children(expr), strict=True)):
+        return expr
+    if isinstance(expr, Apply):
+        return replace(expr, arguments=operands)
+    if isinstance(expr, Map):
+        return replace(expr, arguments=operands[:-1], body=operands[-1])
+    if isinstance(expr, Marginal):
+        terms = tuple(replace(t, value=value) for t, value in zip(expr.terms, operands, strict=True))
+        return replace(expr, terms=terms)
+    assert isinstance(expr, Recovered)
+    (marginal,) = operands
+    assert isinstance(marginal, Marginal)
+    return replace(expr, marginal=marginal)
 
 
 def walk(*roots: Expr) -> Iterator[Expr]:
@@ -169,21 +194,22 @@ def walk(*roots: Expr) -> Iterator[Expr]:
 
 
 def symbols(*roots: Expr, through_lets: bool = False) -> tuple[Symbol, ...]:
-    """The symbols that the roots mention, each once; with `through_lets` also those that top-level lets are made of."""
+    """The symbols that the roots mention, each once; with `through_lets` also those that top-level lets are made of.
+
+    What a `Marginal` sums out is its own, and not among them.
+    """
     found: dict[int, Symbol] = {}
+    summed: set[int] = set()
     pending = list(roots)
     while pending:
         for expr in walk(pending.pop()):
+            if isinstance(expr, Marginal):
+                summed.update(id(v) for v in expr.variables)
             if isinstance(expr, Reference) and id(expr.symbol) not in found:
                 found[id(expr.symbol)] = expr.symbol
                 if through_lets and isinstance(expr.symbol, Let) and expr.symbol.value is not None:
                     pending.append(expr.symbol.value)
-    return tuple(found.values())
-
-
-def randoms(*roots: Expr) -> tuple[Random, ...]:
-    """Every draw below the roots, in the order of `walk`: the place is the number that its key is made with."""
-    return tuple(expr for expr in walk(*roots) if isinstance(expr, Random))
+    return tuple(symbol for key, symbol in found.items() if key not in summed)
 
 
 # --- energies and programs --------------------------------------------------------------------------------------
@@ -199,61 +225,21 @@ class Normalisation(Enum):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Term:
-    """One scalar summand of an energy, with where it was written and what it is in words."""
+    """One scalar summand of an energy, with where it was written and what it is in words.
+
+    density_of: the variable whose whole normalised density, given what else it mentions, this term is; else None.
+    """
 
     value: Expr
     span: Span
     text: str
+    density_of: Variable | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Report:
-    """Something kept with the draws that is no part of the energy. What is below it may be random."""
-
     name: str
     value: Expr
-
-    @property
-    def predictive(self) -> bool:
-        """Whether it is drawn (`report a ~ d(…)`) and not computed."""
-        return bool(randoms(self.value))
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Density:
-    """One `~` of a block: what it gave a density, and how that is drawn.
-
-    name: of the variable, data or `let` left of `~`. base: the whole of it; target: base itself, or an index or slice.
-    term: the summand of the energy that it became. energy: the same element by element, float[batch]: its sum is the term.
-    draw: the target drawn anew, given all that its arguments mention; None where `why` says that it cannot be.
-
-    A composition may keep a density of its part as long as this stays true of it: `term` is one of its own terms and
-    `draw` has the law that `energy` says. Where variables become data, or are summed out of the term, it is dropped
-    or made anew by `Energy.mapped`; an energy whose terms do not all have a density is merely not drawn from directly.
-    """
-
-    name: str
-    base: Expr
-    target: Expr
-    term: Term
-    energy: Expr
-    draw: Expr | None
-    why: str
-    span: Span
-
-    @property
-    def variable(self) -> Variable | None:
-        """The random variable that it is a density of; None for data."""
-        symbol = self.base.symbol if isinstance(self.base, Reference) else None
-        return symbol if isinstance(symbol, Variable) else None
-
-    @property
-    def whole(self) -> bool:
-        return self.target is self.base
-
-    @property
-    def roots(self) -> tuple[Expr, ...]:
-        return (self.base, self.target, self.energy, *([self.draw] if self.draw is not None else []))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -267,31 +253,12 @@ class Energy:
     reports: tuple[Report, ...]
     normalisation: Normalisation
     reason: str
-    densities: tuple[Density, ...] = ()
-    """What each `~` of its block gave a density; empty where it is not a block."""
+    hidden: str = ""
+    """Why its normaliser depends on a condition in a way that nothing accounts for; empty where it does not."""
 
     @property
     def roots(self) -> tuple[Expr, ...]:
-        values = tuple(t.value for t in self.terms) + tuple(r.value for r in self.reports)
-        return values + tuple(root for density in self.densities for root in density.roots)
-
-    @property
-    def observations(self) -> tuple[Density, ...]:
-        """The densities of data."""
-        return tuple(d for d in self.densities if d.variable is None)
-
-    def mapped(self, function: Callable[[Expr], Expr]) -> Energy:
-        """The energy with `function` of every expression in it: terms, reports and densities."""
-        terms = {id(t): replace(t, value=function(t.value)) for t in self.terms}
-        densities = tuple(
-            replace(
-                d, base=function(d.base), target=function(d.target), energy=function(d.energy),
-                draw=None if d.draw is None else function(d.draw), term=terms[id(d.term)],
-            )
-            for d in self.densities
-        )  # fmt: skip
-        reports = tuple(replace(r, value=function(r.value)) for r in self.reports)
-        return replace(self, terms=tuple(terms[id(t)] for t in self.terms), reports=reports, densities=densities)
+        return tuple(t.value for t in self.terms) + tuple(r.value for r in self.reports)
 
     @property
     def traits(self) -> Traits:
@@ -319,7 +286,7 @@ class Task:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Program:
-    """A checked module."""
+    """A checked model; names of what its modules declare are qualified (`rings.W`)."""
 
     source: Source
     consts: dict[str, bool | int | float]
@@ -328,3 +295,7 @@ class Program:
     params: tuple[Param, ...]
     energies: dict[str, Energy]
     tasks: tuple[Task, ...]
+    imported: dict[str, Energy] = field(default_factory=dict)
+    """Energies of the modules that it imports, by their qualified names."""
+    sources: tuple[Source, ...] = ()
+    """Of all modules, its own too."""

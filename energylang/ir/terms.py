@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from energylang.ir.nodes import Apply, DimValue, Expr, Literal, Reference, Term, Variable, children, walk
+from energylang.ir.nodes import Apply, DimValue, Expr, Literal, Marginal, Reference, Term, Variable, children, walk
 from energylang.ir.operations import OPERATIONS, type_of
 from energylang.ir.types import Dim, Kind, Type
 
@@ -36,9 +36,12 @@ CONSTANT = Degree(0, {})
 
 
 class Analysis:
-    """What is known of every node below some roots: its discrete variables, its degree (None: no polynomial)."""
+    """What is known of every node below some roots: its discrete variables, its degree (None: no polynomial).
 
-    def __init__(self, *roots: Expr):
+    only: the variables that count, where not all discrete ones do.
+    """
+
+    def __init__(self, *roots: Expr, only: frozenset[Variable] | None = None):
         self._roots = roots
         self._variables: dict[int, frozenset[Variable]] = {}
         self._degrees: dict[int, Degree | None] = {}
@@ -46,8 +49,10 @@ class Analysis:
         self._mixing: dict[int, bool] = {}
         for expr in walk(*roots):
             found = NONE.union(*(self._variables[id(c)] for c in children(expr)))
+            if isinstance(expr, Marginal):
+                found -= frozenset(expr.variables)
             if isinstance(expr, Reference) and isinstance(expr.symbol, Variable) and expr.symbol.space.discrete:
-                found |= {expr.symbol}
+                found |= {expr.symbol} if only is None else {expr.symbol} & only
             self._variables[id(expr)] = found
             self._degrees[id(expr)] = self._degree(expr, found)
             group = OPERATIONS[expr.operation].group if isinstance(expr, Apply) else "elementwise"

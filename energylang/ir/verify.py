@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from energylang.ir.nodes import Apply, Energy, Expr, Local, Map, Program, Reference, Variable, randoms, walk
+from energylang.ir.nodes import Apply, Energy, Expr, Local, Map, Marginal, Program, Reference, Variable, walk
 from energylang.ir.operations import OPERATIONS, OperationError, type_of
 from energylang.ir.types import Kind
 
@@ -13,7 +13,7 @@ class VerificationError(AssertionError):
 
 def verify(program: Program) -> Program:
     """Check every energy, let and task binding; returns the program for chaining."""
-    for energy in program.energies.values():
+    for energy in (*program.energies.values(), *program.imported.values()):
         _verify_energy(energy)
     for let in program.lets:
         if let.value is not None:
@@ -30,21 +30,13 @@ def _verify_energy(energy: Energy) -> None:
         _verify_expression(term.value, own)
         if term.value.type.shape or term.value.type.kind is Kind.BOOL:
             raise VerificationError(f"a term of `{energy.name}` is {term.value.type}, not a number")
-        if randoms(term.value):
-            raise VerificationError(f"a term of `{energy.name}` is random")
     for report in energy.reports:
         _verify_expression(report.value, own)
-    for density in energy.densities:
-        for root in density.roots:
-            _verify_expression(root, own)
-        if not any(density.term is term for term in energy.terms):
-            raise VerificationError(f"the density of `{density.name}` is of no term of `{energy.name}`")
-        if density.draw is not None and density.draw.type != density.target.type:
-            raise VerificationError(f"a draw of `{density.name}` is {density.draw.type}, not {density.target.type}")
 
 
 def _verify_expression(root: Expr, own: frozenset[int]) -> None:
     bound = {id(p) for e in walk(root) if isinstance(e, Map) for p in e.parameters}
+    own |= {id(v) for e in walk(root) if isinstance(e, Marginal) for v in e.variables}
     for expr in walk(root):
         if isinstance(expr, Apply):
             operation = OPERATIONS.get(expr.operation)

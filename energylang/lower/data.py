@@ -13,6 +13,7 @@ from energylang.diagnostics import Diagnostics, Label, suggest
 from energylang.ir.nodes import Condition, Data, Let, Program, Symbol, symbols
 from energylang.ir.types import Dim, Kind, Space, show_shape
 from energylang.lower.bounds import MOST_ENTRIES, problems_of
+from energylang.lower.elimination import plans
 from energylang.lower.evaluate import evaluate
 from energylang.lower.operations import NUMPY
 from energylang.source import Span
@@ -317,7 +318,7 @@ def _lets(program: Program, bound: Bound, diagnostics: Diagnostics) -> bool:
         if problems:
             diagnostics.found += problems
             return False
-        environment = {s: bound.values[s.key] for s in symbols(let.value)}
+        environment = plans([let.value], {s: bound.values[s.key] for s in symbols(let.value)}, bound.dims)
         with np.errstate(all="ignore"):
             bound.values[let.key] = np.asarray(evaluate([let.value], environment, bound.dims, NUMPY)[0])
         ready.add(let.key)

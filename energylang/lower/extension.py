@@ -13,10 +13,10 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
-from energylang.ir.nodes import Apply, Expr, Symbol
+from energylang.ir.nodes import Apply, Expr, Marginal
 from energylang.ir.operations import OPERATIONS
-from energylang.lower.evaluate import evaluate, numbers, operands_first
-from energylang.lower.operations import JAX, compute
+from energylang.lower.evaluate import Environment, evaluate, numbers, operands_first
+from energylang.lower.operations import JAX, Backend, compute
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Relaxed:
         return self.weights @ jnp.arange(self.weights.shape[-1], dtype=self.weights.dtype)
 
 
-def evaluate_relaxed(roots: Sequence[Expr], environment: Mapping[Symbol, Any], dims: Mapping[str, int]) -> list[Any]:
+def evaluate_relaxed(roots: Sequence[Expr], environment: Environment, dims: Mapping[str, int]) -> list[Any]:
     """As `evaluate`, with `Relaxed` values allowed in the environment."""
     values: dict[int, Any] = {}
     for expr in operands_first(roots):
@@ -39,10 +39,17 @@ def evaluate_relaxed(roots: Sequence[Expr], environment: Mapping[Symbol, Any], d
             if any(isinstance(a, Relaxed) for a in arguments):
                 values[id(expr)] = _relaxed(expr.operation, arguments, numbers(expr.attributes, dims))
                 continue
+        if isinstance(expr, Marginal):
+            values[id(expr)] = environment[expr].energy(environment, JAX, _relaxing)
+            continue
         known = {id(a): values[id(a)] for a in getattr(expr, "arguments", ())}
         hardened = {key: v.expectation if isinstance(v, Relaxed) else v for key, v in known.items()}
         values[id(expr)] = evaluate([expr], environment, dims, JAX, known=hardened)[0]
     return [v.expectation if isinstance(v, Relaxed) else v for v in (values[id(root)] for root in roots)]
+
+
+def _relaxing(roots: Sequence[Expr], environment: Environment, dims: Mapping[str, int], backend: Backend) -> list[Any]:
+    return evaluate_relaxed(roots, environment, dims)
 
 
 def _relaxed(operation: str, arguments: list[Any], attributes: tuple[Any, ...]) -> Any:

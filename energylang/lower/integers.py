@@ -20,13 +20,13 @@ from energylang.ir.nodes import (
     Let,
     Literal,
     Map,
-    Random,
     Reference,
     Symbol,
     children,
     walk,
+    with_children,
 )
-from energylang.ir.types import Dim, Kind, Type
+from energylang.ir.types import Kind, Type
 from energylang.lower.data import Bound
 
 Interval = tuple[float, float]
@@ -41,7 +41,11 @@ def without_overflow(energy: Energy, bound: Bound) -> Energy:
     made = _widened(energy.roots, bound)
     if all(made[id(root)] is root for root in energy.roots):
         return energy
-    return energy.mapped(lambda root: made[id(root)])
+    return replace(
+        energy,
+        terms=tuple(replace(t, value=made[id(t.value)]) for t in energy.terms),
+        reports=tuple(replace(r, value=made[id(r.value)]) for r in energy.reports),
+    )
 
 
 _COMPUTED = frozenset(
@@ -88,11 +92,8 @@ def _widened(roots: tuple[Expr, ...], bound: Bound) -> dict[int, Expr]:
             elif isinstance(node, Apply) and node.operation != "iota":
                 operands = tuple(_real(a) for a in replaced) if node.operation in _COMPUTED else replaced
                 made[id(node)] = replace(node, type=Type(Kind.REAL, node.type.shape), arguments=operands)
-        elif any(a is not b for a, b in zip(replaced, below, strict=True)):
-            if isinstance(node, Map):
-                made[id(node)] = replace(node, arguments=replaced[:-1], body=replaced[-1])
-            elif isinstance(node, Apply | Random):
-                made[id(node)] = replace(node, arguments=replaced)
+        else:
+            made[id(node)] = with_children(node, replaced)
     return made
 
 
@@ -121,8 +122,6 @@ def _of_node(node: Expr, below: list[Interval], dims: Mapping[str, int]) -> Inte
         return float(node.dim.evaluate(dims)), float(node.dim.evaluate(dims))
     if node.type.kind is Kind.BOOL:
         return 0.0, 1.0
-    if isinstance(node, Random) and isinstance(node.range.low, Dim) and isinstance(node.range.high, Dim):
-        return float(node.range.low.evaluate(dims)), float(node.range.high.evaluate(dims))
     if node.type.kind is Kind.REAL or not isinstance(node, Apply):
         return UNKNOWN
     operation = node.operation

@@ -15,18 +15,19 @@ import numpy as np
 from jax import Array
 
 from energylang.diagnostics import Diagnostic, DiagnosticError
-from energylang.ir.nodes import Condition, Data, Energy, Let, Param, Symbol, Variable, randoms, symbols
+from energylang.ir.nodes import Condition, Data, Energy, Let, Marginal, Param, Symbol, Variable, symbols
 from energylang.ir.types import Dim
 from energylang.lower.bounds import MOST_ENTRIES, MOST_SITES, empty_reductions, too_large, wrong_indices
 from energylang.lower.colouring import colour, conflicts
 from energylang.lower.data import Bound
+from energylang.lower.elimination import Elimination, eliminations
 from energylang.lower.evaluate import evaluate
 from energylang.lower.gains import coupled, diagonal_table
 from energylang.lower.integers import without_overflow
 from energylang.lower.operations import NUMPY
 from energylang.lower.spaces import CodeSlot, RealSlot
 from energylang.lower.structure import Continuous, Gather, Opaque, Quadratic, Structured, structure
-from energylang.model import Facts, PRNGKey, Selection, TermFact, fold
+from energylang.model import Facts, Selection, TermFact
 
 MOST_COLOURED = 200_000
 MOST_DENSE = 2_048
@@ -45,6 +46,7 @@ class EnergyProgram:
     cardinalities: tuple[int, ...]
     structured: list[Structured]
     facts: Facts
+    eliminations: dict[Marginal, Elimination]
     tables: dict[str, np.ndarray]
     """Index tables and colours, made from the data that the program was lowered with; targets hold them as leaves."""
 
@@ -70,8 +72,8 @@ class EnergyProgram:
         return found
 
     def environment(self, arrays: Mapping[str, Any], params: Mapping[str, Any]) -> dict[Symbol, Any]:
-        """Values by symbol. arrays: data, lets and conditions by `Symbol.key`; params by name."""
-        found: dict[Symbol, Any] = {}
+        """Values by symbol, and the plans of sums. arrays: data, lets and conditions by `Symbol.key`; params by name."""
+        found: dict[Any, Any] = dict(self.eliminations)
         for symbol in self.inputs:
             if isinstance(symbol, Data | Let | Condition):
                 found[symbol] = arrays[symbol.key]
@@ -87,15 +89,9 @@ class EnergyProgram:
             total = total + part
         return jnp.asarray(total, jnp.result_type(float))
 
-    def reports(self, environment: Mapping[Symbol, Any], key: PRNGKey) -> tuple[dict[str, Array], dict[str, Array]]:
-        """What is reported: computed, and drawn. The draw of place i in `randoms` has the key fold(key, i)."""
-        reports = self.energy.reports
-        drawn = {node: fold(key, i) for i, node in enumerate(randoms(*(r.value for r in reports)))}
-        values = evaluate([r.value for r in reports], {**environment, **drawn}, self.dims)
-        found: tuple[dict[str, Array], dict[str, Array]] = {}, {}
-        for report, value in zip(reports, values, strict=True):
-            found[report.predictive][report.name] = jnp.asarray(value)
-        return found
+    def reports(self, environment: Mapping[Symbol, Any]) -> dict[str, Array]:
+        values = evaluate([r.value for r in self.energy.reports], environment, self.dims)
+        return {r.name: jnp.asarray(v) for r, v in zip(self.energy.reports, values, strict=True)}
 
     def collect(self, changes: Mapping[Variable, Array]) -> tuple[Array, ...]:
         """Per code array float[D_k, k] from per variable float[*shape, k]; sites that no term mentions change nothing."""
@@ -128,6 +124,7 @@ def lower(energy: Energy, bound: Bound) -> EnergyProgram:
         for s in symbols(*energy.roots)
         if isinstance(s, Data | Let | Condition) and s.key in bound.values
     }
+    summed = eliminations(energy.roots, environment, dims)
     structured = structure(energy.terms, environment, dims) if code_slots else []
     tables, colours = _tables(structured, code_slots, cardinalities, environment, dims)
     facts = Facts(
@@ -139,7 +136,7 @@ def lower(energy: Energy, bound: Bound) -> EnergyProgram:
         terms=tuple(_fact(s, dims) for s in structured)
         or tuple(TermFact("continuous", 1, 0, t.text) for t in energy.terms),
     )
-    return EnergyProgram(energy, dims, real_slots, code_slots, cardinalities, structured, facts, tables)
+    return EnergyProgram(energy, dims, real_slots, code_slots, cardinalities, structured, facts, summed, tables)
 
 
 # --- what can be wrong ------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from energylang.ir.nodes import Apply, Expr, Local, Map, Reference, Term, Variable, walk
+from energylang.ir.nodes import Apply, Expr, Local, Map, Reference, Term, Variable, symbols, walk
 from energylang.ir.operations import OPERATIONS
 from energylang.ir.terms import Analysis, Summand
 from energylang.ir.types import Dim, Space
@@ -119,13 +119,15 @@ Readings = dict[int, tuple[np.ndarray, bool]]
 
 
 def structure(
-    terms: Sequence[Term], environment: Mapping[Any, Any], dims: Mapping[str, int], limit: int = 2**26
-) -> list[Structured]:
+    terms: Sequence[Term], environment: Mapping[Any, Any], dims: Mapping[str, int], limit: int = 2**26,
+    only: frozenset[Variable] | None = None,
+) -> list[Structured]:  # fmt: skip
     """The summands of an energy given by its terms, each with what could be found of it.
 
-    environment: values of data, for indices made of data. limit: the most index entries worth keeping.
+    environment: values of data, for indices made of data. limit: the most index entries worth keeping. only: the
+    variables whose structure is asked for, all discrete ones where it is None.
     """
-    analysis = Analysis(*(t.value for t in terms))
+    analysis = Analysis(*(t.value for t in terms), only=only)
     found: list[Structured] = []
     for term in terms:
         for summand in analysis.split(term):
@@ -265,7 +267,7 @@ def _expand_index(work: _Expansion, expr: Apply) -> tuple[Expr, Readings]:
         if any(work.analysis.variables(i) for i in indices):
             raise _NotGather("discrete values index discrete values")
         inner, read = _expand(work, base)
-        values = evaluate(indices, work.environment, work.dims, NUMPY) if indices else []
+        values = _index_values(work, indices)
         moved: Readings = {
             number: (compute(NUMPY, "index", [np.broadcast_to(sites, _shape(work, base)), *values], attributes), False)
             for number, (sites, _) in read.items()
@@ -296,11 +298,16 @@ def _expand_map(work: _Expansion, expr: Map) -> tuple[Expr, Readings]:
     for parameter, argument in zip(expr.parameters, expr.arguments, strict=True):
         inner, read = _expand(work, argument)
         arguments.append(inner)
-        if read and parameter.space.shape:
-            raise _NotGather("a map takes whole events of discrete variables")
+        rank = len(parameter.space.shape)
         for number, (sites, direct) in read.items():
-            wide = np.broadcast_to(sites, shape)
-            readings[number] = (wide, direct)
+            one = np.broadcast_to(sites, _shape(work, argument))
+            if rank:
+                # An event that is looked up at one site, such as a row of a table, still reads that site alone.
+                flat = one.reshape(*one.shape[: one.ndim - rank], -1)
+                if flat.shape[-1] == 0 or (flat != flat[..., :1]).any():
+                    raise _NotGather("a map takes whole events of discrete variables")
+                one, direct = flat[..., 0], False
+            readings[number] = (np.broadcast_to(one, shape), direct)
     return replace(expr, arguments=tuple(arguments)), readings
 
 
@@ -318,9 +325,16 @@ def _chain_sites(work: _Expansion, expr: Expr) -> tuple[Variable, np.ndarray] | 
     shape = tuple(d.evaluate(work.dims) for d in node.symbol.space.shape)
     sites = np.arange(int(np.prod(shape, dtype=np.int64))).reshape(shape)
     for step in reversed(path):
-        indices = evaluate(step.arguments[1:], work.environment, work.dims, NUMPY) if len(step.arguments) > 1 else []
+        indices = _index_values(work, step.arguments[1:])
         sites = compute(NUMPY, step.operation, [sites, *indices], numbers(step.attributes, work.dims))
     return node.symbol, np.asarray(sites)
+
+
+def _index_values(work: _Expansion, indices: Sequence[Expr]) -> list[Any]:
+    """The values of indices made of data."""
+    if any(s not in work.environment for s in symbols(*indices)):
+        raise _NotGather("an index depends on what is not data")
+    return evaluate(indices, work.environment, work.dims, NUMPY)
 
 
 def _column(work: _Expansion, chain: Expr, variable: Variable, sites: np.ndarray) -> int:

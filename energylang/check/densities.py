@@ -1,0 +1,145 @@
+"""What stands right of `~`: distributions, normalised energies, mixtures of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from energylang.check.context import POISON, Context, Found, Poison, Scope, did_you_mean, literal
+from energylang.check.distributions import tilde_call
+from energylang.check.expressions import apply, expression, shaped
+from energylang.diagnostics import Label
+from energylang.ir.nodes import Expr, Literal
+from energylang.ir.types import Dim
+from energylang.syntax import ast
+
+
+@dataclass(frozen=True)
+class Density:
+    """What `target ~ …` means.
+
+    value: the energy, batch dims kept. arguments: what it depends on beside the target. exact_support: whether it is
+    whole on the target's space; else it is a density up to a constant.
+    """
+
+    value: Expr
+    name: str
+    arguments: tuple[Expr, ...]
+    exact_support: bool
+
+
+Form = Callable[[Context, Expr, ast.Call, Scope], Density | Poison]
+
+FORMS: dict[str, Form] = {}
+"""Densities that are made of others, by the name that stands right of `~`; a declaration of that name comes first."""
+
+
+def density(context: Context, target: Found, node: ast.Expression, scope: Scope) -> Density | Poison:
+    """The meaning of what stands right of `~`; POISON after a diagnostic."""
+    if not isinstance(node, ast.Call):
+        return context.error(
+            "E0502",
+            "the right of `~` is a distribution with its arguments",
+            node.span,
+            fix=_with_arguments(context, node),
+        )
+    found = context.callable(node.function)
+    if isinstance(found, Poison):
+        return POISON
+    name = node.function.text
+    declaration = found[0] if found else None
+    if isinstance(target, Expr) and declaration is None and node.function.qualifier is None and name in FORMS:
+        return FORMS[name](context, target, node, scope)
+    if not isinstance(declaration, ast.Energy):
+        candidates = [*context.callable_names(ast.Energy), *FORMS]
+        context.error(
+            "E0202", f"there is no distribution `{name}`", node.function.span, fix=did_you_mean(name, candidates)
+        )
+    if isinstance(target, Poison) or not isinstance(declaration, ast.Energy):
+        for argument in node.arguments:
+            expression(context, argument.value, scope)
+        return POISON
+    value, call = tilde_call(context, target, node, declaration, scope)
+    if isinstance(value, Poison) or call is None:
+        return POISON
+    return Density(value, call.name, tuple(call.conditions.values()), call.exact_support)
+
+
+def _with_arguments(context: Context, node: ast.Expression) -> str:
+    """`x ~ normal` lacks only its arguments."""
+    found = context.callable(node) if isinstance(node, ast.Name) and node.qualifier is None else None
+    if isinstance(found, tuple) and isinstance(found[0], ast.Energy) and found[0].signature is not None:
+        declaration = found[0]
+        return f"write `{declaration.name.text}({', '.join(p.name.text for p in found[0].signature.conditions)})`"
+    return "for example `normal(0, 1)`"
+
+
+def _mixture(context: Context, target: Expr, node: ast.Call, scope: Scope) -> Density | Poison:
+    """`y ~ mixture(a(…), b(…), weights = w)`: -log of the weighted sum of densities, element by element."""
+    parts = [a.value for a in node.arguments if a.name is None]
+    named = {a.name.text: a for a in node.arguments if a.name is not None}
+    form = "`mixture(normal(m1, s1), normal(m2, s2), weights = w)`"
+    unknown = [a for name, a in named.items() if name != "weights"]
+    if not parts or unknown or node.conditions is not None:
+        return context.error(
+            "E0206", "a mixture takes distributions, and `weights`", unknown[0].span if unknown else node.span,
+            fix=f"its form is {form}",
+        )  # fmt: skip
+    densities = [density(context, target, part, scope) for part in parts]
+    weights = _weights(context, named.get("weights"), len(parts), target, node, scope)
+    known = [d for d in densities if isinstance(d, Density)]
+    if len(known) < len(densities) or isinstance(weights, Poison):
+        return POISON
+    span = node.span
+    stacked = apply(context, "stack", [d.value for d in known], span)
+    logs = apply(context, "log", [weights], span)
+    if isinstance(stacked, Poison) or isinstance(logs, Poison):
+        return POISON
+    rank = len(stacked.type.shape)
+    if len(logs.type.shape) > 1:
+        logs = apply(context, "transpose", [logs], span, (rank - 1, *range(rank - 1)))
+    elif rank > 1:
+        logs = apply(context, "reshape", [logs], span, (logs.type.shape[0], *[Dim.of(1)] * (rank - 1)))
+    total: Found = logs
+    for operation, other, attributes in (("sub", stacked, ()), ("logsumexp", None, (0,)), ("neg", None, ())):
+        if isinstance(total, Poison):
+            return POISON
+        total = apply(context, operation, [total, other] if other is not None else [total], span, attributes)
+    if isinstance(total, Poison):
+        return POISON
+    arguments = (weights, *(a for d in known for a in d.arguments))
+    return Density(total, "mixture", arguments, all(d.exact_support for d in known))
+
+
+def _weights(
+    context: Context, argument: ast.Argument | None, count: int, target: Expr, node: ast.Call, scope: Scope
+) -> Found:
+    """The weights of `count` parts: one event, or one for every element of the target; equal where none are given."""
+    from energylang.check.supports import sums_to_one
+
+    if argument is None:
+        return apply(context, "stack", [literal(1.0 / count, node.span)] * count, node.span)
+    value = expression(context, argument.value, scope)
+    if isinstance(value, Poison):
+        return POISON
+    shape = value.type.shape
+    if not shape or shape[-1] != Dim.of(count) or (len(shape) > 1 and shape[:-1] != target.type.shape):
+        return context.error(
+            "E0301", f"a mixture of {count} needs {count} weights, and this is {shaped(value)}", value.span,
+            related=[Label(target.span, f"the target is {shaped(target)}")],
+            fix=f"declare them `simplex[{count}]`; weights of every element have the target's axes before",
+        )  # fmt: skip
+    negative = value.range.number_high()
+    if not sums_to_one(value) or (negative is not None and negative <= 0) or _negative(value):
+        return context.error(
+            "E0405", "the weights of a mixture are positive and sum to one, and these do not", value.span,
+            fix="declare them `simplex[k]`, or divide them by their sum",
+        )  # fmt: skip
+    return value
+
+
+def _negative(value: Expr) -> bool:
+    return any(isinstance(a, Literal) and a.value < 0 for a in getattr(value, "arguments", ()))
+
+
+FORMS["mixture"] = _mixture

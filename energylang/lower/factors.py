@@ -1,0 +1,268 @@
+"""The factors of an energy over the sites that are summed out: their scopes, and their tables of energies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from energylang.ir.nodes import Marginal, Variable
+from energylang.lower.operations import Backend
+from energylang.lower.spaces import CodeSlot
+from energylang.lower.structure import Continuous, Gather, Quadratic, Structured, structure
+
+MOST_CONFIGURATIONS = 4_096
+"""The most joint values of the sites that one row reads."""
+MOST_ENUMERATED = 2**16
+"""The most joint values of variables whose summand has no structure."""
+BATCH = 1_024
+
+
+@dataclass(frozen=True, eq=False)
+class Factor:
+    """Rows of one summand that read the same number of different sites.
+
+    summand: its number. rows: which of its rows, None for all. configurations: for each joint value of the row's
+    different sites, which configuration of the summand's columns that is. sites: int[rows, different sites].
+    cardinalities: of these sites.
+    """
+
+    summand: int
+    rows: np.ndarray | None
+    configurations: np.ndarray
+    sites: np.ndarray
+    cardinalities: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """The terms of a `Marginal` as factors. unary: of one site each; coupling: of several; linear: summands that are
+    linear in the values; cardinalities: of each site; refusal: why there is no exact sum, or nothing."""
+
+    marginal: Marginal
+    dims: Mapping[str, int]
+    slots: dict[Variable, CodeSlot]
+    structured: list[Structured]
+    unary: tuple[Factor, ...]
+    coupling: tuple[Factor, ...]
+    linear: tuple[int, ...]
+    cardinalities: tuple[int, ...]
+    refusal: str = ""
+
+    @property
+    def most_values(self) -> int:
+        return max(self.cardinalities, default=1)
+
+    def tables(self, environment: Mapping[Any, Any], backend: Backend, compute: Any) -> tuple[Any, Any, list[Any]]:
+        """(energy that no site changes, float[sites, K] energies of each site alone, per coupling factor
+        float[joint values, rows]). Values that a site does not have are infinite."""
+        xp = backend.xp
+        sites, most = len(self.cardinalities), self.most_values
+        constant: Any = 0.0
+        unary: Any = None
+        made: dict[int, Any] = {}
+
+        def table(factor: Factor) -> Any:
+            if factor.summand not in made:
+                made[factor.summand] = self._table(factor.summand, environment, backend, compute)
+            found = made[factor.summand]
+            whole = np.array_equal(factor.configurations, np.arange(len(found)))
+            found = found if whole else found[factor.configurations]
+            return found if factor.rows is None else found[:, factor.rows]
+
+        for summand in self.structured:
+            if isinstance(summand, Continuous):
+                constant = constant + _total(summand, environment, self.dims, backend, compute)
+        for number in self.linear:
+            offset, slopes = self._slopes(number, environment, backend, compute)
+            constant = constant + offset
+            unary = slopes if unary is None else unary + slopes
+        for factor in self.unary:
+            rows = xp.transpose(table(factor))
+            rows = xp.pad(rows, ((0, 0), (0, most - rows.shape[1]))) if rows.shape[1] < most else rows
+            unary = scatter_add(backend, unary, factor.sites[:, 0], rows, sites)
+        if unary is None:
+            unary = xp.zeros((sites, most))
+        ks = np.asarray(self.cardinalities)
+        if sites and (ks < most).any():
+            unary = xp.where(np.arange(most) < ks[:, None], unary, np.inf)
+        return constant, unary, [table(f) for f in self.coupling]
+
+    def _table(self, number: int, environment: Mapping[Any, Any], backend: Backend, compute: Any) -> Any:
+        """float[configurations, rows] of a summand: its energy at every joint value of its columns, or variables."""
+        summand = self.structured[number]
+        if isinstance(summand, Gather):
+            owners = [c.variable for c in summand.columns]
+            count = int(np.prod(summand.shape, dtype=np.int64))
+        else:
+            owners = [v for v, slot in self.slots.items() if v in summand.variables for _ in range(slot.size)]
+            count = 1
+        values = [self.slots[v].decode(np.arange(self.slots[v].cardinality)) for v in owners]
+        grid = np.stack([g.reshape(-1) for g in np.meshgrid(*values, indexing="ij")], axis=-1)
+        scale: Any = 1.0
+        for factor in compute(summand.summand.scale, environment, self.dims, backend):
+            scale = scale * factor
+
+        def rows(chosen: Any) -> Any:
+            inner = dict(environment)
+            if isinstance(summand, Gather):
+                for column, value in zip(summand.columns, chosen, strict=True):
+                    shape = tuple(d.evaluate(self.dims) for d in column.shape)
+                    inner |= dict.fromkeys(column.locals, backend.xp.full(shape, value))
+                found = compute([summand.rows], inner, self.dims, backend)[0]
+                return backend.xp.broadcast_to(found, summand.shape).reshape(count) * 1.0
+            place = 0
+            for variable, slot in self.slots.items():
+                if variable in summand.variables:
+                    inner[variable] = backend.xp.stack([chosen[place + i] for i in range(slot.size)]).reshape(
+                        slot.shape
+                    )
+                    place += slot.size
+            return backend.xp.sum(compute([summand.summand.rows], inner, self.dims, backend)[0] * 1.0).reshape(1)
+
+        return scale * _over_configurations(rows, grid, backend)
+
+    def _slopes(self, number: int, environment: Mapping[Any, Any], backend: Backend, compute: Any) -> tuple[Any, Any]:
+        """(the summand at zero, float[sites, K] what each value of each site adds) of a linear summand."""
+        summand = self.structured[number]
+        zeros = {v: np.zeros(slot.shape) for v, slot in self.slots.items()}
+
+        def total(values: Mapping[Variable, Any]) -> Any:
+            return _total(summand, {**environment, **values}, self.dims, backend, compute)
+
+        if backend.name == "jax":
+            import jax
+            import jax.numpy as jnp
+
+            start = {v.name: jnp.asarray(z, jnp.result_type(float)) for v, z in zeros.items()}
+            offset, slopes = jax.value_and_grad(lambda named: total({v: named[v.name] for v in zeros}))(start)
+            flat = jnp.concatenate([slopes[v.name].reshape(-1) for v in zeros])
+        else:
+            offset = total(zeros)
+            parts = []
+            for variable, slot in self.slots.items():
+                for unit in np.eye(slot.size):
+                    parts.append(total({**zeros, variable: unit.reshape(slot.shape)}) - offset)
+            flat = np.asarray(parts, np.float64)
+        values = np.zeros((len(self.cardinalities), self.most_values))
+        for slot in self.slots.values():
+            values[slot.start : slot.start + slot.size, : slot.cardinality] = slot.decode(np.arange(slot.cardinality))
+        return offset, flat[:, None] * values
+
+
+def _total(
+    summand: Structured, environment: Mapping[Any, Any], dims: Mapping[str, int], backend: Backend, compute: Any
+) -> Any:
+    *scale, rows = compute([*summand.summand.scale, summand.summand.rows], environment, dims, backend)
+    total = backend.xp.sum(backend.xp.asarray(rows) * 1.0)
+    for factor in scale:
+        total = total * factor
+    return total
+
+
+def _over_configurations(rows: Any, grid: np.ndarray, backend: Backend) -> Any:
+    if backend.name == "numpy":
+        return np.stack([rows(chosen) for chosen in grid])
+    import jax
+    import jax.numpy as jnp
+
+    if len(grid) <= MOST_CONFIGURATIONS:
+        return jax.vmap(rows)(jnp.asarray(grid, jnp.int32))
+    return jax.lax.map(rows, jnp.asarray(grid, jnp.int32), batch_size=BATCH)
+
+
+def scatter_add(backend: Backend, base: Any, places: np.ndarray, rows: Any, count: int) -> Any:
+    """`base` (None: zeros) of `count` rows with `rows` added at `places`."""
+    if len(places) == count and np.array_equal(places, np.arange(count)):
+        return rows if base is None else base + rows
+    if base is None:
+        base = backend.xp.zeros((count, *rows.shape[1:]), rows.dtype)
+    if backend.name == "jax":
+        return base.at[places].add(rows)
+    base = base.copy()
+    np.add.at(base, places, rows)
+    return base
+
+
+# --- finding them ---------------------------------------------------------------------------------------------------
+
+
+def factors_of(
+    node: Marginal, slots: dict[Variable, CodeSlot], environment: Mapping[Any, Any], dims: Mapping[str, int]
+) -> Factors:
+    """The factors of a node's terms. `environment`: values of data, for indices made of data."""
+    structured = structure(node.terms, environment, dims, only=frozenset(slots))
+    ks = np.concatenate([np.full(slot.size, slot.cardinality) for slot in slots.values()])
+    unary: list[Factor] = []
+    coupling: list[Factor] = []
+    linear: list[int] = []
+    refusal = ""
+    for number, summand in enumerate(structured):
+        if isinstance(summand, Continuous):
+            continue
+        if isinstance(summand, Quadratic) and not summand.pairs:
+            linear.append(number)
+            continue
+        small = 1
+        for variable in [c.variable for c in summand.columns] if isinstance(summand, Gather) else ():
+            small *= slots[variable].cardinality
+        if isinstance(summand, Gather) and small <= MOST_CONFIGURATIONS:
+            found = _of_rows(number, summand, slots)
+        else:
+            found, why = _of_variables(number, summand, slots)
+            refusal = refusal or why
+        for factor in found:
+            (unary if factor.sites.shape[1] == 1 else coupling).append(factor)
+    return Factors(
+        node, dims, slots, structured, tuple(unary), tuple(coupling), tuple(linear), tuple(int(k) for k in ks), refusal
+    )
+
+
+def _of_rows(number: int, summand: Gather, slots: Mapping[Variable, CodeSlot]) -> list[Factor]:
+    """Rows grouped by which of their columns read the same site, and which read none."""
+    starts = [slots[c.variable].start for c in summand.columns]
+    sites = np.stack(
+        [
+            np.where(c.sites < 0, -1, c.sites + start).reshape(-1)
+            for c, start in zip(summand.columns, starts, strict=True)
+        ],
+        axis=-1,
+    )
+    ks = [slots[c.variable].cardinality for c in summand.columns]
+    count = len(ks)
+    # Per row and column: the first column that reads the same site, -1 where none is read.
+    first = np.full(sites.shape, -1)
+    for column in range(count):
+        for earlier in range(column, -1, -1):
+            same = (sites[:, earlier] == sites[:, column]) & (sites[:, column] >= 0)
+            first[:, column] = np.where(same, earlier, first[:, column])
+    patterns, which = np.unique(first, axis=0, return_inverse=True)
+    found = []
+    for place, pattern in enumerate(patterns):
+        owners = sorted({int(c) for c in pattern if c >= 0})
+        rows = None if len(patterns) == 1 else np.nonzero(which.reshape(-1) == place)[0]
+        mine = sites if rows is None else sites[rows]
+        grid = np.indices([ks[c] for c in owners]).reshape(len(owners), -1)
+        codes = [grid[owners.index(int(c))] if c >= 0 else np.zeros(grid.shape[1], int) for c in pattern]
+        configurations = np.ravel_multi_index(codes, ks)
+        found.append(Factor(number, rows, configurations, mine[:, owners], tuple(ks[c] for c in owners)))
+    return found
+
+
+def _of_variables(number: int, summand: Structured, slots: Mapping[Variable, CodeSlot]) -> tuple[list[Factor], str]:
+    """One factor over every site of the summand's variables; or why that is too much."""
+    sites: list[int] = []
+    ks: list[int] = []
+    total = 1
+    for variable, slot in slots.items():
+        if variable in summand.variables:
+            sites += range(slot.start, slot.start + slot.size)
+            ks += [slot.cardinality] * slot.size
+            total *= slot.cardinality**slot.size
+    if total > MOST_ENUMERATED or len(ks) > 30:
+        shown = f"{total:,}" if total < 10**15 else f"about 10^{len(str(total)) - 1}"
+        why = f"`{summand.summand.text}` couples all of them, and they have {shown} configurations"
+        return [], f"{why} (at most {MOST_ENUMERATED:,} are enumerated)"
+    return [Factor(number, None, np.arange(total), np.asarray([sites]), tuple(ks))], ""

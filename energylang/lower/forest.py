@@ -1,0 +1,236 @@
+"""Sites coupled in pairs without cycles: sums along the trees, from the leaves to the roots, all trees at once.
+
+A chain is the tree of a hidden Markov model, and this its forward algorithm (run from the far end); sites without
+partners are trees of one. Trees of about the same depth go through one recursion together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from energylang.lower.operations import Backend
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Trees of similar depth, level by level: int[depth, width] each, the roots first.
+
+    sites: the sites of a level (the number of sites where there is none). edges: the edge to the site's parent.
+    parents: the parent's place in the level before.
+    """
+
+    sites: np.ndarray
+    edges: np.ndarray
+    parents: np.ndarray
+
+    @property
+    def depth(self) -> int:
+        return len(self.sites)
+
+
+@dataclass(frozen=True, eq=False)
+class Forest:
+    """Trees over sites. pairs: int[edges, 2], the child and the parent of each edge."""
+
+    count: int
+    pairs: np.ndarray
+    groups: tuple[Group, ...]
+
+    @property
+    def edges(self) -> int:
+        return len(self.pairs)
+
+    @property
+    def depth(self) -> int:
+        return max((g.depth for g in self.groups), default=1)
+
+    @property
+    def shape(self) -> str:
+        degrees = np.bincount(self.pairs.reshape(-1), minlength=self.count)
+        return "chain" if degrees.max(initial=0) <= 2 else "tree"
+
+    def edges_of(self, sites: np.ndarray, turned: bool) -> tuple[np.ndarray, np.ndarray]:
+        """(rows, their edges) of int[rows, 2] sites whose first site is the child; `turned`: whose second is."""
+        keys = [(b, a) if turned else (a, b) for a, b in sites.tolist()]
+        rows = [i for i, key in enumerate(keys) if key in self._numbers]
+        return np.asarray(rows, int), np.asarray([self._numbers[keys[i]] for i in rows], int)
+
+    @cached_property
+    def _numbers(self) -> dict[tuple[int, int], int]:
+        return {(a, b): i for i, (a, b) in enumerate(self.pairs.tolist())}
+
+    def energy(self, unary: Any, pairs: Any, backend: Backend) -> Any:
+        """-log of the sum over all values. unary: float[sites, K]. pairs: float[edges, K, K], child before parent."""
+        padded, joint = _with_nobody(unary, pairs, backend)
+        total: Any = 0.0
+        for group in self.groups:
+            if group.depth == 1:
+                whole = np.array_equal(group.sites[0], np.arange(self.count))
+                here = unary if whole else padded[group.sites[0]]
+            else:
+                messages, offset, _ = _upwards(group, padded, joint, backend)
+                here, total = padded[group.sites[0]] + messages, total + offset
+            total = total - backend.xp.sum(backend.special.logsumexp(-here, axis=-1))
+        return total
+
+    def draw(self, unary: Any, pairs: Any, key: Any) -> Any:
+        """int32[sites]: a code for every site, drawn jointly: roots first, then each site given its parent."""
+        import jax
+        import jax.numpy as jnp
+
+        from energylang.lower.operations import JAX
+
+        padded, joint = _with_nobody(unary, pairs, JAX)
+        codes = jnp.zeros(self.count + 1, jnp.int32)
+        for number, group in enumerate(self.groups):
+            own = jax.random.fold_in(key, number)
+            if group.depth == 1:
+                roots = jax.random.categorical(own, -padded[group.sites[0]], axis=-1)
+                codes = codes.at[group.sites[0]].set(roots.astype(jnp.int32))
+                continue
+            messages, _, below = _upwards(group, padded, joint, JAX)
+            top = jax.random.categorical(jax.random.fold_in(own, 0), -(padded[group.sites[0]] + messages), axis=-1)
+            top = top.astype(jnp.int32)
+
+            def down(above: Any, level: Any, own: Any = own) -> tuple[Any, Any]:
+                depth, energies, edges, parents = level
+                given = jnp.take_along_axis(joint[edges], above[parents][:, None, None], axis=2)[:, :, 0]
+                here = jax.random.categorical(jax.random.fold_in(own, depth), -(energies + given), axis=-1)
+                return here.astype(jnp.int32), here.astype(jnp.int32)
+
+            # `below` was collected from the deepest level upwards.
+            levels = (
+                jnp.arange(1, group.depth),
+                below[::-1],
+                jnp.asarray(group.edges[1:]),
+                jnp.asarray(group.parents[1:]),
+            )
+            _, rest = jax.lax.scan(down, top, levels)
+            codes = codes.at[group.sites].set(jnp.concatenate([top[None], rest]))
+        return codes[: self.count]
+
+
+def _with_nobody(unary: Any, pairs: Any, backend: Backend) -> tuple[Any, Any]:
+    """Energies with a last site, and a last edge, that change nothing: what fills the levels up."""
+    most = unary.shape[-1]
+    nobody = np.where(np.arange(most) == 0, 0.0, np.inf)[None]
+    padded = backend.xp.concatenate([unary, backend.xp.asarray(nobody, unary.dtype)])
+    none = backend.xp.zeros((1, most, most), unary.dtype)
+    return padded, none if pairs is None else backend.xp.concatenate([pairs, none])
+
+
+def _upwards(group: Group, padded: Any, joint: Any, backend: Backend) -> tuple[Any, Any, Any]:
+    """(messages to the roots float[width, K], their common offset, per level from the deepest the energies of its
+    sites with everything below them)."""
+    xp = backend.xp
+    width, most = group.sites.shape[1], padded.shape[-1]
+    single = width == 1
+
+    def up(messages: Any, level: Any) -> tuple[Any, Any]:
+        here, pair, parents = level
+        here = here + messages
+        found = -backend.special.logsumexp(-(here[:, :, None] + pair), axis=1)
+        # Messages stay near zero, so that long chains lose no digits: what is taken away is added to the total.
+        low = xp.min(found, axis=-1, keepdims=True)
+        low = xp.where(xp.isfinite(low), low, 0.0)
+        if backend.name == "jax":
+            import jax
+
+            low = jax.lax.stop_gradient(low)
+        found = found - low
+        if not single:
+            if backend.name == "jax":
+                found = xp.zeros((width, most), found.dtype).at[parents].add(found)
+            else:
+                collected = np.zeros((width, most))
+                np.add.at(collected, parents, found)
+                found = collected
+        return found, (xp.sum(low), here)
+
+    order = slice(None, 0, -1)
+    levels = (padded[group.sites[order]], joint[group.edges[order]], group.parents[order])
+    start = xp.zeros((width, most), padded.dtype)
+    if backend.name == "jax":
+        import jax
+
+        messages, (offsets, below) = jax.lax.scan(up, start, levels)
+        return messages, xp.sum(offsets), below
+    messages, kept = start, []
+    for level in zip(*levels, strict=True):
+        messages, found = up(messages, level)
+        kept.append(found)
+    return messages, sum(k[0] for k in kept), np.stack([k[1] for k in kept])
+
+
+# --- finding it -----------------------------------------------------------------------------------------------------
+
+
+def forest_of(count: int, scopes: Sequence[np.ndarray]) -> Forest | None:
+    """The forest whose edges are all pairs of sites in `scopes` (int[rows, sites each]); None where there is none."""
+    if any(s.shape[1] > 2 for s in scopes):
+        return None
+    edges = np.unique(np.sort(np.concatenate([np.zeros((0, 2), int), *scopes]), axis=1), axis=0)
+    around: list[list[int]] = [[] for _ in range(count)]
+    for a, b in edges.tolist():
+        around[a].append(b)
+        around[b].append(a)
+    if len(edges) >= max(count, 1):
+        return None
+    numbers: dict[tuple[int, int], int] = {}
+    trees: list[list[list[tuple[int, int, int]]]] = []
+    seen = np.zeros(count, bool)
+    # Trees hang from an end, so that a chain is one site wide.
+    for root in sorted(range(count), key=lambda s: (len(around[s]) > 1, s)):
+        if seen[root]:
+            continue
+        seen[root] = True
+        level = [(root, -1, 0)]
+        levels = [level]
+        while level:
+            deeper: list[tuple[int, int, int]] = []
+            for place, (site, parent, _) in enumerate(level):
+                for other in around[site]:
+                    if other == parent:
+                        continue
+                    if seen[other]:
+                        return None
+                    seen[other] = True
+                    numbers[other, site] = len(numbers)
+                    deeper.append((other, site, place))
+            level = deeper
+            if level:
+                levels.append(level)
+        trees.append(levels)
+    pairs = np.asarray(list(numbers), int).reshape(-1, 2)
+    depths: dict[int, list[list[list[tuple[int, int, int]]]]] = {}
+    for levels in trees:
+        depths.setdefault((len(levels) - 1).bit_length(), []).append(levels)
+    groups = tuple(_group(members, numbers, count) for _, members in sorted(depths.items()))
+    return Forest(count, pairs, groups)
+
+
+def _group(trees: list[list[list[tuple[int, int, int]]]], numbers: dict[tuple[int, int], int], count: int) -> Group:
+    depth = max(map(len, trees))
+    widths = [sum(len(t[level]) for t in trees if level < len(t)) for level in range(depth)]
+    shape = (depth, max(widths))
+    sites = np.full(shape, count)
+    edges = np.full(shape, len(numbers))
+    parents = np.zeros(shape, int)
+    starts = [0] * len(trees)
+    for level in range(depth):
+        place, began = 0, []
+        for tree, start in zip(trees, starts, strict=True):
+            began.append(place)
+            for site, parent, above in tree[level] if level < len(tree) else ():
+                sites[level, place] = site
+                if level:
+                    edges[level, place] = numbers[site, parent]
+                    parents[level, place] = start + above
+                place += 1
+        starts = began
+    return Group(sites, edges, parents)
