@@ -11,9 +11,8 @@ import re
 import sys
 from pathlib import Path
 
-from energylang.catalog import NEEDS, RUN_OPTIONS, methods
+from energylang.catalog import NEEDS, RUN_OPTIONS, describe, methods
 from energylang.check.functions import FUNCTIONS
-from energylang.cli.methods import describe
 from energylang.cli.options import flag
 from energylang.codes import CODES
 from energylang.editors import textmate

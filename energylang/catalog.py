@@ -83,9 +83,7 @@ class MethodCall:
 
     def __str__(self) -> str:
         parts = [f"{variable} = {call}" if variable else str(call) for variable, call in self.inner]
-        parts += [
-            f"{name} = {str(value).lower() if isinstance(value, bool) else value}" for name, value in self.options
-        ]
+        parts += [f"{name} = {shown(value)}" for name, value in self.options]
         return f"{self.name}({', '.join(parts)})"
 
 
@@ -276,6 +274,23 @@ def methods() -> dict[str, Method]:
                 raise ValueError(f"method `{spec.name}` of {point.value} is already in the catalog")
             table[spec.name] = spec
     return table
+
+
+def shown(value: Value) -> str:
+    """A value of an option as it is written in a model."""
+    return str(value).lower() if isinstance(value, bool) else f"{value}"
+
+
+def describe(option: Option) -> str:
+    """Its type, range, default and meaning, as one line."""
+    kind = " | ".join(option.choices) if option.choices else option.type
+    low, high = option.minimum, option.maximum
+    if not option.choices and (low is not None or high is not None):
+        left, right = ("above ", "below ") if option.open else ("from ", "to ")
+        parts = ([f"{left}{low:g}"] if low is not None else []) + ([f"{right}{high:g}"] if high is not None else [])
+        kind += f" {' '.join(parts)}"
+    default = "" if option.default is None else f", default {shown(option.default)}"
+    return f"{kind}{default}: {option.doc}"
 
 
 def misfit(spec: Method, traits: Traits) -> str | None:

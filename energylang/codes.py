@@ -320,7 +320,7 @@ _register(
         ),
         "E0904": (
             "an extra is not installed",
-            "This command needs a package that a plain installation leaves out: `pip install 'energylang[plot]'` for pictures, `pip install 'energylang[arviz]'` for `run.to_arviz()`.",
+            "This command needs a package that a plain installation leaves out: `pip install 'energylang[plot]'` for pictures, `pip install 'energylang[lsp]'` for the language server, `pip install 'energylang[arviz]'` for `run.to_arviz()`.",
         ),
         "E0903": (
             "the file is there already",

@@ -1,11 +1,11 @@
-"""Files that ship with the language: the grammar, the standard library, the examples."""
+"""Files that ship with the language: the grammar, the standard library, the examples, the page of diagnostics."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
 
-ResourceKind = Literal["grammar", "stdlib", "examples"]
+ResourceKind = Literal["grammar", "stdlib", "examples", "docs"]
 
 _PACKAGE = Path(__file__).parent
 

@@ -26,11 +26,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plot": ("energylang.cli.plot", "Pictures of a run."),
     "fmt": ("energylang.cli.fmt", "Write models in the one style."),
     "new": ("energylang.cli.new", "Write a commented model to begin with."),
+    "lsp": ("energylang.cli.lsp", "The language server, for editors to start."),
     "doctor": ("energylang.cli.doctor", "Versions, devices, caches: what to look at when something is odd."),
 }
 """Subcommands in the order of `--help`: the module that has each, and its line there."""
 
-LATER = {"test": "the task `test`", "optimize": "the task `optimize`", "lsp": "the language server"}
+LATER = {"test": "the task `test`", "optimize": "the task `optimize`"}
 
 
 class Commands(click.Group):

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from energylang.catalog import NEEDS, VERBS, Method, Option, methods
+from energylang.catalog import NEEDS, VERBS, Method, describe, methods, shown
 from energylang.cli.failures import fail, print_json
 from energylang.cli.options import json_option
 from energylang.diagnostics import suggest
@@ -57,27 +57,11 @@ def _moves(spec: Method) -> str:
 
 
 def _example(spec: Method) -> str:
-    shown = next((o for o in spec.options if o.default is not None), None)
-    value = "" if shown is None else f"{shown.name} = {_value(shown.default)}"
+    first = next((o for o in spec.options if o.default is not None), None)
+    value = "" if first is None or first.default is None else f"{first.name} = {shown(first.default)}"
     if spec.combines:
         value = "z = gibbs(), nuts()"
     return f"{spec.tasks[0]} my_energy with {spec.name}({value})"
-
-
-def _value(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value}"
-
-
-def describe(option: Option) -> str:
-    """Its type, range, default and meaning, as one line."""
-    kind = " | ".join(option.choices) if option.choices else option.type
-    low, high = option.minimum, option.maximum
-    if not option.choices and (low is not None or high is not None):
-        left, right = ("above ", "below ") if option.open else ("from ", "to ")
-        parts = ([f"{left}{low:g}"] if low is not None else []) + ([f"{right}{high:g}"] if high is not None else [])
-        kind += f" {' '.join(parts)}"
-    default = "" if option.default is None else f", default {_value(option.default)}"
-    return f"{kind}{default}: {option.doc}"
 
 
 def _data(spec: Method) -> dict[str, Any]:

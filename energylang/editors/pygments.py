@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pygments.lexer import RegexLexer, bygroups
@@ -40,5 +41,5 @@ class EnergyLexer(RegexLexer):
     aliases = ("energylang", "energy")
     filenames = ("*.energy",)
     mimetypes = ("text/x-energylang",)
-    flags = 0
+    flags = re.NOFLAG
     tokens = {"root": [(r"\n", Whitespace), *((rule.pattern, _action(rule.classes)) for rule in rules())]}  # noqa: RUF012

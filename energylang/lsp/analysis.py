@@ -1,0 +1,78 @@
+"""One look at one text: what is wrong with it, and what its names mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from energylang.check import check_source
+from energylang.check.context import Found, Poison
+from energylang.diagnostics import Diagnostic, Diagnostics
+from energylang.ir.nodes import Expr
+from energylang.lsp.names import Definition, Names, Use, names_of
+from energylang.lsp.positions import Positions
+from energylang.source import Source, Span
+from energylang.syntax import ast
+
+
+class Superseded(Exception):
+    """A newer text has come; nobody waits for this look any more."""
+
+
+@dataclass
+class Analysis:
+    """`meanings` has what the checker found at a span, once for each time it was read (a `fn` is read at every call)."""
+
+    source: Source
+    positions: Positions
+    module: ast.Module
+    diagnostics: list[Diagnostic]
+    meanings: dict[tuple[int, int], list[Expr]] = field(default_factory=dict)
+
+    @cached_property
+    def names(self) -> Names:
+        return names_of(self.module)
+
+    def meaning(self, name: Definition | Use) -> list[Expr]:
+        """What the checker found for a name: at this use, else where it is declared, else at all its uses."""
+        found = self._at(name.span)
+        if not found and isinstance(name, Use):
+            return [] if name.definition is None else self.meaning(name.definition)
+        if not found:
+            return [each for use in self.names.uses if use.definition is name for each in self._at(use.span)]
+        return found
+
+    def _at(self, span: Span) -> list[Expr]:
+        return self.meanings.get((span.start, span.end), [])
+
+    def types(self, name: Definition | Use) -> list[str]:
+        """The types of a name, each once."""
+        return list(dict.fromkeys(str(each.type) for each in self.meaning(name)))
+
+
+def analyse(source: Source, encoding: str, superseded: Callable[[], bool] = lambda: False) -> Analysis:
+    """Parse and check. Raises `Superseded` soon after `superseded()` has become true."""
+    meanings: dict[tuple[int, int], list[Expr]] = {}
+
+    def recorder(span: Span, meaning: Found) -> None:
+        if superseded():
+            raise Superseded
+        if not isinstance(meaning, Poison) and span.source is source:
+            meanings.setdefault((span.start, span.end), []).append(meaning)
+
+    diagnostics = Diagnostics()
+    module, _ = check_source(source, diagnostics, None, recorder)
+    return Analysis(source, Positions(source, encoding), module, diagnostics.found, meanings)
+
+
+def failed(source: Source, encoding: str, error: Exception) -> Analysis:
+    """A look that a defect of ours ended: the editor says so, and everything else goes on."""
+    finding = Diagnostic(
+        "E0999",
+        f"internal error: {type(error).__name__}",
+        Span(source, 0, 0),
+        cause=str(error).partition("\n")[0][:200],
+        fix="this is a defect of EnergyLang, not of your model: report it with the model and the server's log",
+    )
+    return Analysis(source, Positions(source, encoding), ast.Module(source, (), ()), [finding])
