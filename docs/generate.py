@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from energylang.catalog import NEEDS, RUN_OPTIONS, describe, methods
+from energylang.catalog import NEEDS, NETS, RUN_OPTIONS, Family, describe, methods
 from energylang.check.functions import FUNCTIONS
 from energylang.cli.options import flag
 from energylang.codes import CODES
@@ -115,6 +116,15 @@ def catalog() -> str:
     return "\n".join(lines).rstrip()
 
 
+def families(table: Mapping[str, Family]) -> str:
+    """Every form of a net or a schedule, with its options."""
+    lines = []
+    for spec in table.values():
+        lines += [f"- `{spec.form}`: {spec.summary}. Source: {spec.source}."]
+        lines += [f"  - `{option.name}`: {describe(option)}" for option in spec.options]
+    return "\n".join(lines)
+
+
 def options() -> str:
     """The options of the runs."""
     lines = []
@@ -125,7 +135,12 @@ def options() -> str:
 
 
 SECTIONS = {
-    "language.md": {"spaces": spaces, "distributions": distributions, "functions": functions},
+    "language.md": {
+        "spaces": spaces,
+        "distributions": distributions,
+        "functions": functions,
+        "nets": lambda: families(NETS),
+    },
     "command-line.md": {"options": options, "methods": catalog},
 }
 

@@ -239,6 +239,34 @@ BUILT_IN: tuple[Method, ...] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A form that nets or schedules take: `form` is an example of how it is written."""
+
+    name: str
+    form: str
+    summary: str
+    source: str
+    options: tuple[Option, ...] = ()
+
+
+NETS: dict[str, Family] = {
+    "mlp": Family(
+        "mlp",
+        form="mlp([64, 64])",
+        summary="a multilayer perceptron with hidden layers of these widths, all inputs side by side",
+        source="He et al. 2015, arXiv:1502.01852, and LeCun et al. 1998, Efficient BackProp, for how weights start",
+        options=(
+            Option(
+                "act", "choice", "relu", "what stands between two layers",
+                choices=("relu", "tanh", "swish", "gelu", "softplus", "sigmoid"),
+            ),
+            Option("bias", "bool", True, "whether layers add a vector"),
+        ),
+    ),
+}  # fmt: skip
+
+
 RUN_OPTIONS: dict[Verb, tuple[Option, ...]] = {
     "sample": (
         Option("draws", "int", 1000, "draws kept per chain", minimum=1),

@@ -181,6 +181,14 @@ _register(
             "a module as a value",
             "A module is a place of names, neither a value nor a function: write `rings.radius` for what it declares.",
         ),
+        "E0236": (
+            "not a net",
+            "A net is declared with its form: `net f: real[2] -> real = mlp([64, 64], act = tanh)`. The widths of the hidden layers come first, in brackets; `time = fourier(k)` replaces the last input, a number, by k frequencies.",
+        ),
+        "E0237": (
+            "wrong type of a net",
+            "A net takes numbers and vectors, `(real[2], real)`, and gives a real number or a vector of reals. Its dims are known from consts or data.",
+        ),
         "E0301": (
             "shapes that do not fit",
             "Two arrays meet whose dims differ. Axes are aligned from the last; an axis of size 1 stretches; two different dim names never match, even when the data happen to give them one size.",

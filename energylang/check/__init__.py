@@ -12,6 +12,7 @@ from energylang.check.context import POISON, Const, Context, Found, Poison, Reco
 from energylang.check.energies import energy, space_like
 from energylang.check.expressions import expression
 from energylang.check.modules import new_context, placed
+from energylang.check.nets import declare
 from energylang.check.spaces import require_solvable, space_of
 from energylang.check.tasks import task
 from energylang.diagnostics import Diagnostic, Diagnostics
@@ -120,6 +121,9 @@ def _declarations(context: Context) -> None:
         if isinstance(declaration, ast.Const):
             const(context, name)
     _params(context)
+    for declaration in context.module.declarations:
+        if isinstance(declaration, ast.Net) and not declaration.extern:
+            declare(context, declaration)
     _lets(context)
     for declaration in context.module.declarations:
         if isinstance(declaration, ast.Energy):
@@ -134,8 +138,8 @@ def _declarations(context: Context) -> None:
 def _later(context: Context) -> None:
     for declaration in context.module.declarations:
         match declaration:
-            case ast.Net():
-                context.not_yet("nets are", declaration.name.span)
+            case ast.Net(extern=True):
+                context.not_yet("extern nets are", declaration.name.span)
             case ast.Schedule():
                 context.not_yet("schedules are", declaration.name.span)
 

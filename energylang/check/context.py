@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from energylang.diagnostics import Diagnostics, Edit, Label, suggest
 from energylang.ir.nodes import Data, Energy, Expr, Let, Literal, Param
 from energylang.ir.types import ANYWHERE, Dim, Kind, Range, Type
 from energylang.source import Span
 from energylang.syntax import ast
+
+if TYPE_CHECKING:
+    from energylang.check.nets import Net
 
 CONSTANTS: dict[str, float] = {"pi": 3.141592653589793, "infinity": float("inf")}
 """Values that the language itself names."""
@@ -109,6 +112,8 @@ class Context:
     """Which module first imports this one, and where."""
     folder: str = ""
     """The folder of the module's file below the model's: `shapes/`."""
+    nets: dict[str, Net | None] = field(default_factory=dict)
+    """The nets of the module, those with errors as None."""
     energies: dict[str, Energy | None] = field(default_factory=dict)
     """The energies of the module, those with errors as None."""
     values: dict[str, ast.AnyDeclaration] = field(default_factory=dict)

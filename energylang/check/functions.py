@@ -54,8 +54,10 @@ def call(context: Context, node: ast.Call, scope: Scope) -> Found:
         from energylang.check.distributions import energy_call
 
         return energy_call(context, declaration, node, scope)
-    if declaration is not None:
-        return context.not_yet("nets are", node.span)
+    if isinstance(found, tuple) and isinstance(declaration, ast.Net):
+        from energylang.check.nets import net_call
+
+        return net_call(context, found[1], declaration, node, scope)
     if name in FUNCTIONS and node.function.qualifier is None:
         return _call_function(context, name, FUNCTIONS[name], node, scope)
     if scope.find(name) is not None or name in context.values:

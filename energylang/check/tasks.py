@@ -79,7 +79,7 @@ def run_options(
     context: Context, verb: Verb, arguments: tuple[ast.Argument, ...]
 ) -> tuple[tuple[str, Value], ...] | None:
     """The run's options (draws, warmup, …) as values; None after diagnostics."""
-    return _options(context, arguments, RUN_OPTIONS[verb], f"`{verb}`")
+    return options_of(context, arguments, RUN_OPTIONS[verb], f"`{verb}`")
 
 
 def method_call(context: Context, node: ast.Expression, verb: Verb | None, traits: Traits | None) -> MethodCall | None:
@@ -111,7 +111,7 @@ def method_call(context: Context, node: ast.Expression, verb: Verb | None, trait
         if found is None:
             return None
         inner, arguments = found
-    options = _options(context, arguments, spec.options, f"`{name}`")
+    options = options_of(context, arguments, spec.options, f"`{name}`")
     if options is None or not _fits(context, spec, verb, traits, node.span):
         return None
     return MethodCall(name, options, inner)
@@ -175,9 +175,10 @@ def _inner(
     return (tuple(found), tuple(rest)) if good else None
 
 
-def _options(
+def options_of(
     context: Context, arguments: tuple[ast.Argument, ...], options: tuple[Option, ...], owner: str
 ) -> tuple[tuple[str, Value], ...] | None:
+    """Options given by name, as values; None after diagnostics. owner: whose they are, for messages."""
     table = {o.name: o for o in options}
     values: dict[str, Value] = {}
     seen: dict[str, Span] = {}

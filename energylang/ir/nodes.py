@@ -55,8 +55,8 @@ class Data(Symbol):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Param(Symbol):
-    """A learned array. `value`: its start, in its space; `start`: ("normal", mean, scale) or ("uniform", low, high),
-    drawn from on the unconstrained scale. Without either it starts at zero on that scale."""
+    """A learned array. `value`: its start, in its space; `start`: ("normal", mean, scale), ("uniform", low, high) or
+    ("fan_in", gain, 0), a normal with scale gain / sqrt(first dim), drawn from on the unconstrained scale. Without either it starts at zero on that scale."""
 
     value: Any = None
     start: tuple[str, float, float] | None = None

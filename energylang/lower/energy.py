@@ -132,6 +132,8 @@ def start_of(param: Param, dims: Mapping[str, int], seed: int = 0) -> np.ndarray
     draw = np.random.default_rng([seed, zlib.crc32(param.name.encode())])
     if kind == "normal":
         return draw.normal(first, second, slot.free_shape)
+    if kind == "fan_in":
+        return draw.normal(0.0, first / max(slot.shape[0], 1) ** 0.5, slot.free_shape)
     return draw.uniform(first, second, slot.free_shape)
 
 
