@@ -157,6 +157,14 @@ _register(
             "too deep or too long",
             "Functions and distributions are expanded where they are called. Calls inside calls beyond a limit, or functions that call others twice and so double in size again and again, are refused before they exhaust memory.",
         ),
+        "E0211": (
+            "a size that depends on a turn",
+            "Arrays have one size, known before the model runs: in `[for i in n: sum(x[:i])]` the slice would have another length for every `i`. Take the whole array and select, `[for i in n: sum(for j in n: if j < i then x[j] else 0)]`, or index with an array of constant length, `x[i + range(3)]`.",
+        ),
+        "E0212": (
+            "nothing to run over",
+            "A generator runs over a size (`for i in n`: the indices 0 to n - 1) or over the first axis of an array (`for x in xs`). A number that is not known before the model runs is neither.",
+        ),
         "E0230": (
             "unknown module",
             "`import shapes.rings` is the file `shapes/rings.energy` below the model's folder; `import lattices` is `lattices.energy` in the model's folder, or a module of the standard library. A model that is only a text imports from the standard library alone.",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from energylang.diagnostics import Diagnostics, Edit, Label, suggest
-from energylang.ir.nodes import Data, Energy, Expr, Let, Literal, Param
+from energylang.ir.nodes import Data, Energy, Expr, Let, Literal, Local, Param, Reference
 from energylang.ir.types import ANYWHERE, Dim, Kind, Range, Type
 from energylang.source import Span
 from energylang.syntax import ast
@@ -64,6 +64,14 @@ class Scope:
                 return entry
             scope = scope.parent
         return None
+
+    def local(self, name: str) -> bool:
+        """Whether a name means something that differs from turn to turn: a parameter of a body."""
+        scope: Scope | None = self
+        while scope is not None and name not in scope.entries:
+            scope = scope.parent
+        entry = scope.entries[name] if scope is not None else None
+        return isinstance(entry, Reference) and isinstance(entry.symbol, Local)
 
     def names(self) -> list[str]:
         found: list[str] = []

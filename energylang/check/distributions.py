@@ -6,16 +6,17 @@ the batch. Arguments broadcast to the target's batch and never enlarge it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from energylang.check.context import POISON, Context, Found, Poison, Scope, did_you_mean
-from energylang.check.expressions import apply, expression, shaped
+from energylang.check.expressions import expression, shaped
+from energylang.check.mapping import mapped, plain_space
 from energylang.check.spaces import dim_of
 from energylang.check.supports import base_symbol, sums_to_one, supported
 from energylang.diagnostics import Label
-from energylang.ir.nodes import Apply, Expr, Literal, Local, Map, Reference, children, walk
-from energylang.ir.operations import OPERATIONS, OperationError, broadcast_shapes
-from energylang.ir.types import ANYWHERE, SPACES, Dim, Kind, Range, Shape, Space, Type, show_shape
+from energylang.ir.nodes import Apply, Expr, Literal, Local, Reference
+from energylang.ir.operations import OperationError, broadcast_shapes
+from energylang.ir.types import ANYWHERE, SPACES, Dim, Range, Shape, Space, show_shape
 from energylang.source import Span
 from energylang.syntax import ast
 
@@ -344,7 +345,7 @@ def _body(context: Context, call: Call) -> Found:
     locals_: dict[str, Local] = {}
     for name, value in arguments.items():
         event = value.type.shape[len(call.batches[name]) :]
-        local = Local(name, Space(_plain_space(value.type.kind), event), value.span)
+        local = Local(name, Space(plain_space(value.type.kind), event), value.span)
         locals_[name] = local
         scope.entries[name] = Reference(local.space.type, value.span, local, range=value.range)
     with home.expansion(f"energy {call.name}", call.name, call.span) as allowed:
@@ -363,70 +364,5 @@ def _body(context: Context, call: Call) -> Found:
             "E0307", f"the energy of `{call.name}` is {body.type}, and should be one number", call.declaration.span
         )
     values = {local: arguments[name] for name, local in locals_.items()}
-    if _elementwise(body, frozenset(local for name, local in locals_.items() if call.batches[name])):
-        direct = _substituted(context, body, values)
-        if isinstance(direct, Poison) or direct.type.shape == call.batch:
-            return direct
-        return apply(context, "broadcast", [direct], call.span, call.batch)
-    return Map(
-        Type(body.type.kind, call.batch),
-        call.span,
-        tuple(values),
-        tuple(values.values()),
-        body,
-        len(call.batch),
-        range=body.range,
-    )
-
-
-def _plain_space(kind: Kind) -> str:
-    return {Kind.REAL: "real", Kind.INT: "int", Kind.BOOL: "bool"}[kind]
-
-
-def _elementwise(body: Expr, batched: frozenset[Local]) -> bool:
-    """Whether putting whole batches for the batched locals gives the body of every element.
-
-    So it is where they meet only elementwise operations on scalars, and index all axes of tables that have no batch.
-    """
-    dependent: set[int] = set()
-    for node in walk(body):
-        if isinstance(node, Reference):
-            if node.symbol in batched:
-                dependent.add(id(node))
-                if node.type.shape:
-                    return False
-            continue
-        below = children(node)
-        if not any(id(c) in dependent for c in below):
-            continue
-        dependent.add(id(node))
-        scalars = below[1:] if isinstance(node, Apply) and node.operation == "index" else below
-        if not isinstance(node, Apply) or any(c.type.shape for c in scalars):
-            return False
-        if node.operation == "index":
-            whole = len(node.attributes) == len(below[0].type.shape) and all(a == ("at",) for a in node.attributes)
-            if id(below[0]) in dependent or not whole:
-                return False
-        elif OPERATIONS[node.operation].group != "elementwise":
-            return False
-    return True
-
-
-def _substituted(context: Context, body: Expr, values: dict[Local, Expr]) -> Found:
-    """The body with values for its locals, simplified where they are numbers."""
-    made: dict[int, Expr] = {}
-    for node in walk(body):
-        found: Found = node
-        below = children(node)
-        if isinstance(node, Reference) and isinstance(node.symbol, Local):
-            found = values.get(node.symbol, node)
-        elif any(made[id(c)] is not c for c in below):
-            replaced = [made[id(c)] for c in below]
-            if isinstance(node, Apply):
-                found = apply(context, node.operation, replaced, node.span, node.attributes)
-            elif isinstance(node, Map):
-                found = replace(node, arguments=tuple(replaced[:-1]), body=replaced[-1])
-        if isinstance(found, Poison):
-            return POISON
-        made[id(node)] = found
-    return made[id(body)]
+    batched = frozenset(local for name, local in locals_.items() if call.batches[name])
+    return mapped(context, body, values, batched, call.batch, call.span)

@@ -41,6 +41,10 @@ def expression(context: Context, node: ast.Expression, scope: Scope) -> Found:
             return _applied(context, "where", parts, node.span)
         case ast.Index():
             return _index(context, node, scope)
+        case ast.Array(items=(ast.Generator() as generator,)) | (ast.Generator() as generator):
+            from energylang.check.generators import comprehension
+
+            return comprehension(context, generator, scope)
         case ast.Array(items=items):
             if not items:
                 return context.error("E0303", "an empty array has no type", node.span)
@@ -49,8 +53,6 @@ def expression(context: Context, node: ast.Expression, scope: Scope) -> Found:
             from energylang.check.functions import call
 
             return context.record(node.span, call(context, node, scope))
-        case ast.Generator():
-            return context.not_yet("comprehensions are", node.span)
         case ast.Lambda():
             return context.not_yet("anonymous functions are", node.span)
         case ast.Pipe():
@@ -269,8 +271,15 @@ def _index(context: Context, node: ast.Index, scope: Scope) -> Found:
 
 
 def _slice(context: Context, item: ast.Slice, dim: Dim, scope: Scope) -> tuple[Dim, Dim, int] | None:
-    from energylang.check.spaces import known_dim
+    from energylang.check.spaces import known_dim, names_in
 
+    depends = [n for part in (item.start, item.stop) if part is not None for n in names_in(part) if scope.local(n)]
+    if depends:
+        context.error(
+            "E0211", f"the ends of a slice may not depend on `{depends[0]}`", item.span, cause="it differs from turn to turn, and arrays have one size",
+            fix=f"index with an array of constant length: `x[{depends[0]} + range(3)]`",
+        )  # fmt: skip
+        return None
     step = 1
     if item.step is not None:
         value = evaluate(context, item.step)

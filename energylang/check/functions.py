@@ -23,6 +23,8 @@ class Site:
     span: Span
     static: dict[str, ast.Expression]
     scope: Scope
+    generated: int = 0
+    """How many leading axes of the first argument a generator made."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,9 @@ def _call_function(context: Context, name: str, function: Function, node: ast.Ca
     if len(known) < len(values):
         return POISON
     given = {p: bound[p] for p in function.static if p in bound}
-    return function.make(context, known, Site(node.span, given, scope))
+    first = positional[0].value if positional else None
+    generated = len(first.bindings) if isinstance(first, ast.Generator) else 0
+    return function.make(context, known, Site(node.span, given, scope, generated))
 
 
 _TAKES_SEVERAL = frozenset({"concatenate"})
@@ -311,7 +315,12 @@ def _reduction(name: str, doc: str) -> None:
                 fix="use `minimum(a, b)` and `maximum(a, b)` for two numbers" if name in ("min", "max")
                 else f"remove `{name}(…)`, or give it an array",
             )  # fmt: skip
-        axes = tuple(range(rank))
+        axes = tuple(range(site.generated or rank))
+        if "axis" in site.static and site.generated:
+            return context.error(
+                "E0206", f"`{name}` of a generator is over what it runs over, and takes no axis", site.static["axis"].span,
+                fix=f"make an array of it: `{name}([for … in …: …], axis = …)`",
+            )  # fmt: skip
         if "axis" in site.static:
             node = site.static["axis"]
             nodes = node.items if isinstance(node, ast.Tuple | ast.Array) else (node,)

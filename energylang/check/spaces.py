@@ -140,6 +140,12 @@ def _dim(context: Context, node: ast.Expression, scope: Scope) -> Dim | None:
         case ast.Name(text=name):
             if name in scope.dims:
                 return scope.dims[name]
+            if scope.local(name):
+                context.error(
+                    "E0211", f"a size may not depend on `{name}`", node.span, cause="it differs from turn to turn, and arrays have one size",
+                    fix="take the largest size, and select with `if`",
+                )  # fmt: skip
+                return None
             declaration = context.values.get(name)
             if isinstance(declaration, ast.Const):
                 value = const(context, name)
@@ -181,6 +187,18 @@ def _dim(context: Context, node: ast.Expression, scope: Scope) -> Dim | None:
         "E0306", "this is not a size", node.span, fix="sizes are integers, consts, dim names, and +, -, * of these"
     )
     return None
+
+
+def names_in(node: ast.Expression) -> list[str]:
+    """The names in an expression of a size."""
+    match node:
+        case ast.Name(text=name):
+            return [name]
+        case ast.Unary(operand=operand):
+            return names_in(operand)
+        case ast.Binary(left=left, right=right):
+            return [*names_in(left), *names_in(right)]
+    return []
 
 
 def require_solvable(

@@ -119,7 +119,8 @@ class Apply(Expr):
 class Map(Expr):
     """The body for every batch element: `parameters[i]` is an element of `arguments[i]`.
 
-    batch_rank: how many leading dims of the result are the batch; an argument's leading dims broadcast to them.
+    batch_rank: how many leading dims of the result are the batch; an argument's leading dims broadcast to them. The
+    body's own shape follows.
     """
 
     parameters: tuple[Local, ...]

@@ -14,7 +14,7 @@ from energylang.ir.nodes import Expr
 from energylang.ir.nodes import Literal as LiteralNode
 from energylang.ir.types import ANYWHERE, NONNEGATIVE, POSITIVE, UNIT, Dim, Kind, Range, Shape, Type, show_shape
 
-Group = Literal["elementwise", "gather", "reduce", "linear", "other"]
+Group = Literal["elementwise", "gather", "reduce", "along", "linear", "other"]
 
 
 class OperationError(Exception):
@@ -30,7 +30,8 @@ Rule = Callable[[Sequence[Expr], tuple[Any, ...]], tuple[Type, Range]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`group`: elementwise (broadcasting), gather (entries moved, none computed), reduce, linear, or other."""
+    """`group`: elementwise (broadcasting), gather (entries moved, none computed), reduce (attributes: axes), along
+    (attributes: one axis, which stays), linear, or other."""
 
     name: str
     group: Group
@@ -136,6 +137,14 @@ def _arithmetic_range(operator: str, arguments: Sequence[Expr]) -> Range:
         )
     low_a, low_b = a.number_low(), b.number_low()
     if low_a is not None and low_b is not None and low_a >= 0 and low_b >= 0:
+        if (
+            operator == "mul"
+            and a.low == a.high
+            and b.low == b.high
+            and isinstance(a.low, Dim)
+            and isinstance(b.low, Dim)
+        ):
+            return Range(a.low * b.low, a.low * b.low)
         whole = all(isinstance(bound, Dim) for bound in (a.low, a.high, b.low, b.high)) and operator == "mul"
         strict = (a.open_low or low_a > 0) and (b.open_low or low_b > 0 or operator == "div")
         if whole and isinstance(a.high, Dim) and isinstance(b.high, Dim):
@@ -502,7 +511,7 @@ def _iota(name: str) -> Rule:
 
 _define("sum prod mean max min any all logsumexp", "reduce", 1, _reduce)
 _define("matmul", "linear", 2, _matmul)
-_define("cumsum softmax log_softmax", "other", 1, _along)
+_define("cumsum softmax log_softmax", "along", 1, _along)
 _define("iota", "other", 0, _iota)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from energylang.ir.nodes import Apply, DimValue, Expr, Literal, Marginal, Reference, Term, Variable, children, walk
+from energylang.ir.nodes import Apply, DimValue, Expr, Literal, Map, Marginal, Reference, Term, Variable, children, walk
 from energylang.ir.operations import OPERATIONS, type_of
 from energylang.ir.types import Dim, Kind, Type
 
@@ -56,7 +56,10 @@ class Analysis:
             self._variables[id(expr)] = found
             self._degrees[id(expr)] = self._degree(expr, found)
             group = OPERATIONS[expr.operation].group if isinstance(expr, Apply) else "elementwise"
-            mixes = bool(found) and group not in ("elementwise", "gather")
+            mixes = bool(found) and (
+                group not in ("elementwise", "gather")
+                or (isinstance(expr, Map) and bool(self._variables[id(expr.body)]))
+            )
             self._mixing[id(expr)] = mixes or any(self._mixing[id(c)] for c in children(expr))
             self._heights[id(expr)] = 1 + max((self._heights[id(c)] for c in children(expr)), default=0)
 
@@ -95,6 +98,9 @@ class Analysis:
             )
         if operation == "div" and not known[1].total:
             return known[0]
+        if operation == "where" and not known[0].total:
+            each = {v: max(k.each.get(v, 0) for k in known) for k in known for v in k.each}
+            return Degree(max(k.total for k in known), each)
         if operation == "pow":
             exponent = expr.arguments[1]
             if isinstance(exponent, Literal) and exponent.value in (1, 2, 3, 4):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -219,11 +220,13 @@ def _mapped(
 ) -> Any:
     """The body over the batch: arguments broadcast to it, then one vmap over all its axes at once."""
     xp = backend.xp
-    batch = tuple(d.evaluate(dims) for d in expr.type.shape)
+    shape = tuple(d.evaluate(dims) for d in expr.type.shape)
+    batch = shape[: expr.batch_rank]
+    count = prod(batch)
     stretched = []
     for parameter, argument in zip(expr.parameters, arguments, strict=True):
         event = tuple(d.evaluate(dims) for d in parameter.space.shape)
-        stretched.append(xp.broadcast_to(xp.asarray(argument), (*batch, *event)).reshape((-1, *event)))
+        stretched.append(xp.broadcast_to(xp.asarray(argument), (*batch, *event)).reshape((count, *event)))
 
     def body(*slices: Any) -> Any:
         inner = {**environment, **dict(zip(expr.parameters, slices, strict=True))}
@@ -232,7 +235,6 @@ def _mapped(
     if backend.name == "jax":
         import jax
 
-        return jax.vmap(body)(*stretched).reshape(batch)
-    count = stretched[0].shape[0]
+        return jax.vmap(body)(*stretched).reshape(shape)
     kind = float if expr.type.kind is Kind.REAL else int
-    return xp.array([body(*(s[i] for s in stretched)) for i in range(count)], dtype=kind).reshape(batch)
+    return xp.array([body(*(s[i] for s in stretched)) for i in range(count)], dtype=kind).reshape(shape)

@@ -16,7 +16,7 @@ import numpy as np
 from energylang.ir.nodes import Apply, Expr, Local, Map, Reference, Term, Variable, symbols, walk
 from energylang.ir.operations import OPERATIONS
 from energylang.ir.terms import Analysis, Summand
-from energylang.ir.types import Dim, Space
+from energylang.ir.types import Dim, Space, Type
 from energylang.lower.evaluate import evaluate, numbers
 from energylang.lower.operations import NUMPY, compute
 
@@ -183,9 +183,15 @@ def _gather(
     overlaps = _overlaps(columns)
     for pair in overlaps:
         for number in pair:
-            wide = tuple(d.evaluate(dims) for d in columns[number].shape) == shape
-            if not (wide and columns[number].direct):
+            column = columns[number]
+            if column.direct and tuple(d.evaluate(dims) for d in column.shape) == shape:
+                continue
+            degree = analysis.degree(summand.rows)
+            if not column.direct or (degree is not None and degree.total <= 2):
                 raise _NotGather("rows read one site twice through different shapes")
+            wide = Type(column.chain.type.kind, summand.rows.type.shape)
+            chain = Apply(wide, column.chain.span, "broadcast", (column.chain,), wide.shape, range=column.chain.range)
+            columns[number] = replace(column, chain=chain)
     return Gather(summand, rows, tuple(columns), overlaps, shape)
 
 

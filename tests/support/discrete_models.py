@@ -114,6 +114,35 @@ energy e(z: cat(K)[N], s: binary[N]) {
 """,
         {"y": _random.normal(size=4), "mu": np.array([-1.0, 0.0, 1.5])},
     ),
+    "comprehension of a ring": (
+        """
+const n = 6
+data J: real[n]
+energy e(s: spin[n]) = -sum(for i in n: J[i] * s[i] * s[(i + 1) % n]) + 0.2 * sum(for i in n: if i > 2 then s[i] else 0)
+""",
+        {"J": _random.normal(size=6)},
+    ),
+    "comprehension of a grid": (
+        """
+energy e(s: cat(3)[2, 3]) =
+  -sum(for i in 2, j in 3: s[i, j] == s[i, (j + 1) % 3]) - 0.3 * sum([for row in s: row[0] * row[1] + (row[0] == 2)])
+""",
+        {},
+    ),
+    "comprehension of pairs": (
+        """
+data W: real[3, 3]
+energy e(z: cat(3)[4]) = -sum(for i in 4, j in 4: if j < i then W[z[i], z[j]] else 0)
+""",
+        {"W": _random.normal(size=(3, 3))},
+    ),
+    "comprehension of spins": (
+        """
+data J: real[n, n]
+energy e(s: spin[n]) = -0.5 * sum(for i in n, j in n: if i != j then J[i, j] * s[i] * s[j] else 0)
+""",
+        {"J": _random.normal(size=(7, 7))},
+    ),
 }
 
 EXACT = [name for name in MODELS if not name.startswith("opaque")]
