@@ -49,7 +49,7 @@ def test_dims_read_well():
 
 def program() -> Program:
     diagnostics = Diagnostics()
-    text = "data a: real[N]\nenergy e(s: spin[N], x: simplex[2, 3]) {\n  += sum(a * s)\n  x ~ dirichlet([1, 1, 1])\n}"
+    text = "data a: real[N]\nenergy e(s: spin[N], x: simplex[2, 3]) {\n  += sum(a * s)\n  x ~ dirichlet([1, 1, 1])\n  += sum([for row in x: row @ x[0]])\n}"
     found = check(parse(Source("m", text), diagnostics), diagnostics)
     assert found is not None
     return found
