@@ -10,7 +10,18 @@ from typing import Any
 from energylang.check.constants import const, evaluate
 from energylang.check.context import CONSTANTS, POISON, Context, Found, Poison, Scope, did_you_mean, literal
 from energylang.diagnostics import Label
-from energylang.ir.nodes import Apply, DimValue, Expr, Literal, Reference
+from energylang.ir.nodes import (
+    Apply,
+    Condition,
+    Data,
+    DimValue,
+    Expr,
+    Let,
+    Literal,
+    Local,
+    Reference,
+    symbols,
+)
 from energylang.ir.operations import OperationError, slice_length, type_of
 from energylang.ir.types import Dim, Kind, Range, Type, show_shape
 from energylang.source import Span
@@ -373,6 +384,8 @@ def _mended_index(value: Expr, low: Dim, high: Dim, dim: Dim) -> str:
         if value.value < 0:
             return f"the first is 0; from the end, -1 is the last and -{dim} the first"
         return f"the last is {dim - 1}, or -1"
+    if isinstance(value, Apply) and any(isinstance(s, Local) for s in symbols(value)):
+        return f"take it modulo the size, `(…) % {dim}`, or let it run over less"
     if low.constant == -1 and high.constant == 1:
         return "a spin is -1 or 1: `(s + 1) // 2` is 0 or 1"
     if low.constant != 0:
@@ -382,8 +395,6 @@ def _mended_index(value: Expr, low: Dim, high: Dim, dim: Dim) -> str:
 
 def _from_data(value: Expr) -> bool:
     """Indices made of data alone are checked when the data are known."""
-    from energylang.ir.nodes import Condition, Data, Let, symbols
-
     return all(isinstance(s, Data | Let | Condition) for s in symbols(value))
 
 
