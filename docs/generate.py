@@ -15,6 +15,7 @@ from pathlib import Path
 from energylang.catalog import NEEDS, NETS, RUN_OPTIONS, Family, describe, methods
 from energylang.check.functions import FUNCTIONS
 from energylang.cli.options import flag
+from energylang.code_examples import CODE_EXAMPLES, LONGEST_SHOWN
 from energylang.codes import CODES
 from energylang.editors import textmate
 from energylang.ir.types import LATER_SPACES, SPACE_MEANINGS, SPACES
@@ -53,6 +54,9 @@ def errors() -> str:
             entry = CODES[code]
             kind = f"exit code {entry.exit_code}" if entry.severity == "error" else entry.severity
             lines += ["", f"### {code}: {entry.title}", "", f"{entry.explanation} ({kind})"]
+            example = CODE_EXAMPLES.get(code, "")
+            if 0 < example.count("\n") <= LONGEST_SHOWN:
+                lines += ["", "```text", *example.splitlines(), "```"]
     return "\n".join(lines) + "\n"
 
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "energylang"
 
 LAYERS = (
-    "source", "codes", "diagnostics", "cache", "resources", "render", "syntax", "catalog", "ir", "check", "editors",
+    "source", "codes", "code_examples", "diagnostics", "cache", "resources", "render", "syntax", "catalog", "ir", "check", "editors",
     "lsp", "datafiles", "model", "lower", "methods", "run", "tasks", "api", "cli",
 )  # fmt: skip
 """From the lowest up; `energylang` itself and `__main__` are the doors."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -57,20 +58,37 @@ def explain_command(
 
 
 def _explain_code(code: str, as_json: bool) -> None:
+    from energylang.code_examples import CODE_EXAMPLES, LONGEST_SHOWN
     from energylang.codes import CODES
 
     if code not in CODES:
         fail("E0901", f"there is no diagnostic code {code}", fix="`docs/errors.md` lists them all")
     entry = CODES[code]
+    example = CODE_EXAMPLES.get(code, "")
     if as_json:
         print_json(
             {
                 "code": code, "title": entry.title, "severity": entry.severity, "exit_code": entry.exit_code,
-                "explanation": entry.explanation,
+                "explanation": entry.explanation, "example": example or None,
             }
         )  # fmt: skip
         return
     click.echo(f"{entry.severity} {code}: {entry.title}\n\n{textwrap.fill(entry.explanation, WIDTH)}")
+    if 0 < example.count("\n") <= LONGEST_SHOWN:
+        click.echo(f"\nfor example\n\n{textwrap.indent(example, '  ')}{_said(code, example)}", nl=False)
+
+
+def _said(code: str, example: str) -> str:
+    """What the checker says about an example; nothing of what is only found with data."""
+    from energylang.check import check_source
+    from energylang.diagnostics import Diagnostics
+    from energylang.render import render_one, wants_color
+    from energylang.source import Source
+
+    diagnostics = Diagnostics()
+    check_source(Source("example.energy", example), diagnostics)
+    found = [d for d in diagnostics.found if d.code == code]
+    return "".join(f"\n{render_one(d, wants_color(sys.stdout))}" for d in found[:1])
 
 
 def _look(model: Model, energy: Energy) -> dict[str, Any]:
