@@ -256,6 +256,10 @@ _register(
             "A top-level `let` is computed once from data alone: it cannot use variables or params.",
         ),
         "E0504": ("an energy without variables", "An energy needs at least one random variable before the bar."),
+        "E0530": (
+            "no draw from this",
+            "`report a ~ d(…)` needs a distribution that can be drawn from: one of the standard library, one of the model's own over finitely many values, or a mixture of these. A distribution that the model declares by a formula on the reals says how likely a value is, and not how one is drawn.",
+        ),
         "E0600": ("unknown energy", "A task or `--of` names an energy that the file does not declare."),
         "E0601": ("unknown method", "No method of this name is in the catalog: `energylang methods` lists them."),
         "E0602": (

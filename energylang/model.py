@@ -32,6 +32,19 @@ class Point(NamedTuple):
     code: tuple[Array, ...]
 
 
+class Outputs(NamedTuple):
+    """What is kept of one draw, arrays by name.
+
+    draws: each variable at its value in its space (int8, int16 if discrete), and reports that are computed.
+    predictive: what is drawn given x: `report a ~ d(…)`, and data drawn anew where they are asked for.
+    log_likelihood: minus the energy of each observation, float[batch], where it is asked for.
+    """
+
+    draws: dict[str, Array]
+    predictive: dict[str, Array] = {}  # noqa: RUF012 - never changed
+    log_likelihood: dict[str, Array] = {}  # noqa: RUF012
+
+
 @dataclass(frozen=True)
 class TermFact:
     """What the analysis found of one term: its `kind`, how many rows, how many sites a row couples, and the text."""
@@ -121,8 +134,8 @@ class Target(Protocol):
         """
         ...
 
-    def outputs(self, x: Point) -> dict[str, Array]:
-        """What is kept of a draw: each variable at its value in its space (int8, int16 if discrete), each report."""
+    def outputs(self, x: Point, key: PRNGKey) -> Outputs:
+        """What is kept of a draw. `key` is for what is drawn given x; another x with the same key is another draw."""
         ...
 
     def at(self, level: Array) -> Target:

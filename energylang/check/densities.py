@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from energylang.check.context import POISON, Context, Found, Poison, Scope, did_you_mean, literal
 from energylang.check.distributions import tilde_call
 from energylang.check.expressions import apply, expression, shaped
+from energylang.check.predictive import mixed, tilde_draw
 from energylang.diagnostics import Label
 from energylang.ir.nodes import Expr, Literal
-from energylang.ir.types import Dim
+from energylang.ir.types import Dim, Shape
+from energylang.source import Span
 from energylang.syntax import ast
 
 
@@ -19,13 +21,16 @@ class Density:
     """What `target ~ …` means.
 
     value: the energy, batch dims kept. arguments: what it depends on beside the target. exact_support: whether it is
-    whole on the target's space; else it is a density up to a constant.
+    whole on the target's space; else it is a density up to a constant. draw: the target drawn anew; None where `why`,
+    the end of a sentence, says that it cannot be.
     """
 
     value: Expr
     name: str
     arguments: tuple[Expr, ...]
     exact_support: bool
+    draw: Expr | None = None
+    why: str = "it has no sampler"
 
 
 Form = Callable[[Context, Expr, ast.Call, Scope], Density | Poison]
@@ -62,7 +67,7 @@ def density(context: Context, target: Found, node: ast.Expression, scope: Scope)
     value, call = tilde_call(context, target, node, declaration, scope)
     if isinstance(value, Poison) or call is None:
         return POISON
-    return Density(value, call.name, tuple(call.conditions.values()), call.exact_support)
+    return Density(value, call.name, tuple(call.conditions.values()), call.exact_support, *tilde_draw(context, call))
 
 
 def _with_arguments(context: Context, node: ast.Expression) -> str:
@@ -108,7 +113,25 @@ def _mixture(context: Context, target: Expr, node: ast.Call, scope: Scope) -> De
     if isinstance(total, Poison):
         return POISON
     arguments = (weights, *(a for d in known for a in d.arguments))
-    return Density(total, "mixture", arguments, all(d.exact_support for d in known))
+    batch = total.type.shape
+    return Density(
+        total,
+        "mixture",
+        arguments,
+        all(d.exact_support for d in known),
+        *mixture_draw(context, known, weights, batch, span),
+    )
+
+
+def mixture_draw(
+    context: Context, parts: list[Density], weights: Expr, batch: Shape, span: Span
+) -> tuple[Expr | None, str]:
+    """A component for each element of the batch, then a draw of that; None, and why, where one cannot be drawn from."""
+    draws = [part.draw for part in parts if part.draw is not None]
+    if len(draws) < len(parts):
+        return None, next(part.why for part in parts if part.draw is None)
+    found = mixed(context, draws, weights, batch, span)
+    return (None, "its parts are drawn with different types") if isinstance(found, Poison) else (found, "")
 
 
 def _weights(

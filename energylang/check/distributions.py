@@ -91,6 +91,34 @@ def tilde_call(
     return _inlined(context, call), call
 
 
+def predictive_call(context: Context, node: ast.Call, declaration: ast.Energy, scope: Scope) -> Call | Poison:
+    """`report a ~ d(…)`: a call without a target, whose batch is what the arguments broadcast to."""
+    call = _start(context, declaration, node.span)
+    if isinstance(call, Poison) or not _match(
+        context, call, node.arguments, call.signature.conditions, call.conditions, scope
+    ):
+        return POISON
+    values = [call.conditions[p.name.text] for p in call.signature.conditions]
+    batches = [_fit(context, call, p, value) for p, value in zip(call.signature.conditions, values, strict=True)]
+    found = [batch for batch in batches if batch is not None]
+    if len(found) < len(batches):
+        return POISON
+    try:
+        call.batch = broadcast_shapes(found)
+    except OperationError as problem:
+        return context.error(
+            "E0301", f"the arguments of `{call.name}` do not fit together", node.span,
+            related=[Label(values[i].span, f"this is {shaped(values[i])}") for i in problem.blame],
+            cause=problem.cause, fix="give them one batch shape, event dims last",
+        )  # fmt: skip
+    return call
+
+
+def call_energy(context: Context, call: Call) -> Found:
+    """The energy of a call whose arguments are in place, batch dims kept."""
+    return _inlined(context, call)
+
+
 def _start(context: Context, declaration: ast.Energy, span: Span) -> Call | Poison:
     if declaration.signature is None or declaration.kind not in ("distribution", "energy"):
         return context.not_yet(f"calling `{declaration.name.text}`, a composition or {declaration.kind}, is", span)

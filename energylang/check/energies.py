@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from energylang.check.context import POISON, Context, Found, Poison, Scope, literal
 from energylang.check.densities import Density, density
 from energylang.check.expressions import apply, expression
+from energylang.check.predictive import report_draw
 from energylang.check.spaces import require_solvable, space_of
 from energylang.check.supports import base_symbol
 from energylang.diagnostics import Label
 from energylang.ir.nodes import (
+    Apply,
     Condition,
     Data,
     Energy,
     Expr,
+    Law,
     Let,
     Normalisation,
     Reference,
@@ -31,11 +35,14 @@ from energylang.syntax import ast
 
 @dataclass(frozen=True)
 class Tilde:
-    """One `target ~ …`, and which of the draft's terms it became."""
+    """One `target ~ …`: the name that the target is of, the whole of it, and which of the draft's terms it became."""
 
+    name: str
+    base: Expr
     target: Expr
     density: Density
     term: int
+    span: Span
 
 
 @dataclass
@@ -84,7 +91,7 @@ def energy(context: Context, declaration: ast.Energy) -> Energy | None:
     normalisation, reason = _normalisation(declaration, variables, draft)
     return Energy(
         context.full(declaration.name.text), declaration.name.span, declaration.doc, variables, conditions, tuple(draft.terms),
-        tuple(draft.reports), normalisation, reason,
+        tuple(draft.reports), normalisation, reason, laws=tuple(_laws(draft)),
     )  # fmt: skip
 
 
@@ -259,7 +266,26 @@ def _tilde(context: Context, statement: ast.Tilde, scope: Scope, draft: Draft) -
         value = apply(context, "sum", [value], statement.span, tuple(range(len(found.value.type.shape))))
     tilde = _add_term(context, draft, value, statement.span)
     if tilde is not None:
-        draft.tildes.append(Tilde(target, found, len(draft.terms) - 1))
+        draft.tildes.append(
+            Tilde(*_base(statement.target, target, scope), target, found, len(draft.terms) - 1, statement.span)
+        )
+
+
+def _base(node: ast.Expression, target: Expr, scope: Scope) -> tuple[str, Expr]:
+    """The name that a target of `~` is an index or slice of, and the whole of what it names."""
+    while isinstance(node, ast.Index):
+        node = node.base
+    assert isinstance(node, ast.Name)
+    named = scope.find(node.text)
+    while isinstance(target, Apply) and target.operation == "index" and target is not named:
+        target = target.arguments[0]
+    return node.text, target
+
+
+def _laws(draft: Draft) -> Iterator[Law]:
+    """What each `~` says, over the terms as they are at last."""
+    for t in draft.tildes:
+        yield Law(t.name, t.base, t.target, draft.terms[t.term], t.density.value, t.density.draw, t.density.why, t.span)
 
 
 def _names_data(node: ast.Expression, value: Expr) -> bool:
@@ -271,14 +297,14 @@ def _names_data(node: ast.Expression, value: Expr) -> bool:
 
 def _report(context: Context, statement: ast.Report, scope: Scope, draft: Draft) -> None:
     name = statement.name.text
-    if statement.distribution is not None:
-        context.not_yet("predictive draws (`report a ~ d(…)`) are", statement.span)
-        draft.failed = True
-        return
-    if statement.value is None:
+    if statement.value is None and statement.distribution is None:
         value = expression(context, ast.Name(statement.name.span, name), scope)
     else:
-        value = expression(context, statement.value, scope)
+        if statement.distribution is not None:
+            value = report_draw(context, statement.distribution, scope)
+        else:
+            assert statement.value is not None
+            value = expression(context, statement.value, scope)
         if name in draft.names:
             context.error(
                 "E0203",

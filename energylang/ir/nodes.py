@@ -5,7 +5,7 @@ Every node carries its type, the range its values are known to lie in, and the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -130,6 +130,21 @@ class Map(Expr):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Random(Expr):
+    """A draw: one of each batch element, independent of all other draws given the arguments. Never below a term.
+
+    distribution: a name of the standard library that can be drawn from (`check/draws.py`). arguments: its conditions
+    (`names` says which), each with leading dims that broadcast to the batch. The type's shape is the batch, then the
+    event of `event_rank` dims. Where it is evaluated the environment has a key for this node (`randoms` numbers them).
+    """
+
+    distribution: str
+    names: tuple[str, ...]
+    arguments: tuple[Expr, ...]
+    event_rank: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Marginal(Expr):
     """-log of the sum, over all values of discrete `variables`, of exp(-energy): one real number.
 
@@ -150,7 +165,7 @@ class Recovered(Expr):
 
 def children(expr: Expr) -> tuple[Expr, ...]:
     """The operands, in order; of a `Map` its arguments, then its body; of a `Marginal` the values of its terms."""
-    if isinstance(expr, Apply):
+    if isinstance(expr, Apply | Random):
         return expr.arguments
     if isinstance(expr, Map):
         return (*expr.arguments, expr.body)
@@ -165,7 +180,7 @@ def with_children(expr: Expr, operands: tuple[Expr, ...]) -> Expr:
     """The node over other operands, given as `children` gives them; itself where they are the same objects."""
     if all(a is b for a, b in zip(operands, children(expr), strict=True)):
         return expr
-    if isinstance(expr, Apply):
+    if isinstance(expr, Apply | Random):
         return replace(expr, arguments=operands)
     if isinstance(expr, Map):
         return replace(expr, arguments=operands[:-1], body=operands[-1])
@@ -213,6 +228,20 @@ def symbols(*roots: Expr, through_lets: bool = False) -> tuple[Symbol, ...]:
     return tuple(symbol for key, symbol in found.items() if key not in summed)
 
 
+def randoms(*roots: Expr) -> dict[Random | Recovered, int]:
+    """Every draw below the roots with the number that its key is made with, counted in the order of `walk`.
+
+    What is recovered of one `Marginal` is drawn together, and has one number.
+    """
+    found: dict[Random | Recovered, int] = {}
+    numbers: dict[int, int] = {}
+    for expr in walk(*roots):
+        if isinstance(expr, Random | Recovered):
+            drawn = expr.marginal if isinstance(expr, Recovered) else expr
+            found[expr] = numbers.setdefault(id(drawn), len(numbers))
+    return found
+
+
 # --- energies and programs --------------------------------------------------------------------------------------
 
 
@@ -239,8 +268,52 @@ class Term:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Report:
+    """Something kept with the draws that is no part of the energy. What is below it may be random."""
+
     name: str
     value: Expr
+
+    @property
+    def predictive(self) -> bool:
+        """Whether it is a prediction (`report a ~ d(…)`), and not computed from variables."""
+        return any(isinstance(node, Random) for node in randoms(self.value))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Law:
+    """What one `~` of a block says: a density of its target, and how that is drawn.
+
+    name: of the variable, data or `let` left of `~`. base: the whole of it; target: base itself, or an index or slice.
+    term: the summand of the energy that it became. energy: the same element by element, float[batch]: its sum is the term.
+    draw: the target drawn anew, given all that its arguments mention; None where `why` says that it cannot be.
+
+    A composition may keep a law of its part as long as it stays true: `term` is one of its own terms, and `draw` has the
+    law that `energy` says. Laws whose terms an energy does not have are as good as not there (`Energy.standing`), so it
+    is enough to keep terms as they are, or to change everything at once by `Energy.mapped`.
+    """
+
+    name: str
+    base: Expr
+    target: Expr
+    term: Term
+    energy: Expr
+    draw: Expr | None
+    why: str
+    span: Span
+
+    @property
+    def variable(self) -> Variable | None:
+        """The random variable that it is a density of; None for data."""
+        symbol = self.base.symbol if isinstance(self.base, Reference) else None
+        return symbol if isinstance(symbol, Variable) else None
+
+    @property
+    def whole(self) -> bool:
+        return self.target is self.base
+
+    @property
+    def roots(self) -> tuple[Expr, ...]:
+        return (self.base, self.target, self.energy, *([self.draw] if self.draw is not None else []))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -256,10 +329,37 @@ class Energy:
     reason: str
     hidden: str = ""
     """Why its normaliser depends on a condition in a way that nothing accounts for; empty where it does not."""
+    laws: tuple[Law, ...] = ()
+    """What each `~` of its block says; empty where it is not a block."""
 
     @property
     def roots(self) -> tuple[Expr, ...]:
-        return tuple(t.value for t in self.terms) + tuple(r.value for r in self.reports)
+        values = tuple(t.value for t in self.terms) + tuple(r.value for r in self.reports)
+        return values + tuple(root for law in self.standing for root in law.roots)
+
+    @property
+    def standing(self) -> tuple[Law, ...]:
+        """The laws whose terms the energy has."""
+        terms = {id(t) for t in self.terms}
+        return tuple(law for law in self.laws if id(law.term) in terms)
+
+    @property
+    def observations(self) -> tuple[Law, ...]:
+        """The laws of data."""
+        return tuple(law for law in self.standing if law.variable is None)
+
+    def mapped(self, function: Callable[[Expr], Expr]) -> Energy:
+        """The energy with `function` of every expression in it: terms, reports and laws."""
+        terms = {id(t): replace(t, value=function(t.value)) for t in self.terms}
+        laws = tuple(
+            replace(
+                law, base=function(law.base), target=function(law.target), energy=function(law.energy),
+                draw=None if law.draw is None else function(law.draw), term=terms[id(law.term)],
+            )
+            for law in self.standing
+        )  # fmt: skip
+        reports = tuple(replace(r, value=function(r.value)) for r in self.reports)
+        return replace(self, terms=tuple(terms[id(t)] for t in self.terms), reports=reports, laws=laws)
 
     @property
     def traits(self) -> Traits:

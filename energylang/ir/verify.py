@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from energylang.ir.nodes import Apply, Energy, Expr, Local, Map, Marginal, Program, Reference, Variable, walk
+from energylang.ir.nodes import Apply, Energy, Expr, Local, Map, Marginal, Program, Reference, Variable, randoms, walk
 from energylang.ir.operations import OPERATIONS, OperationError, type_of
 from energylang.ir.types import Kind
 
@@ -30,8 +30,15 @@ def _verify_energy(energy: Energy) -> None:
         _verify_expression(term.value, own)
         if term.value.type.shape or term.value.type.kind is Kind.BOOL:
             raise VerificationError(f"a term of `{energy.name}` is {term.value.type}, not a number")
+        if randoms(term.value):
+            raise VerificationError(f"a term of `{energy.name}` is random")
     for report in energy.reports:
         _verify_expression(report.value, own)
+    for law in energy.standing:
+        for root in law.roots:
+            _verify_expression(root, own)
+        if law.draw is not None and law.draw.type.shape != law.target.type.shape:
+            raise VerificationError(f"a draw of `{law.name}` is {law.draw.type}, not {law.target.type}")
 
 
 def _verify_expression(root: Expr, own: frozenset[int]) -> None:

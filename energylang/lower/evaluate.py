@@ -12,13 +12,14 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from energylang.ir.nodes import Apply, DimValue, Expr, Literal, Map, Marginal, Reference, Symbol
+from energylang.ir.nodes import Apply, DimValue, Expr, Literal, Map, Marginal, Random, Recovered, Reference
 from energylang.ir.operations import OPERATIONS
 from energylang.ir.types import Dim, Kind
 from energylang.lower.operations import JAX, Backend, compute
 
-Environment = Mapping[Symbol | Marginal, Any]
-"""Values of symbols, and for every `Marginal` the plan by which it is computed (`energylang.lower.elimination`)."""
+Environment = Mapping[Any, Any]
+"""Values by `Symbol`; for every `Marginal` the plan by which it is computed (`energylang.lower.elimination`); keys of what
+is drawn, by its node (`Random`, `Recovered`)."""
 
 
 def evaluate(
@@ -60,7 +61,7 @@ def operands_first(
         stack.append((expr, True))
         if selections is not None and selections.guarded(expr):
             stack.extend((operand, False) for operand in reversed(selections.operands(expr)))
-        elif isinstance(expr, Apply | Map):
+        elif isinstance(expr, Apply | Map | Random):
             stack.extend((argument, False) for argument in reversed(expr.arguments))
     return order
 
@@ -86,6 +87,10 @@ def _value(
             return compute(backend, operation, [values[id(a)] for a in arguments], numbers(attributes, dims))
         case Marginal():
             return environment[expr].energy(environment, backend)
+        case Random():
+            return _drawn(expr, [values[id(a)] for a in expr.arguments], environment[expr], dims)
+        case Recovered(marginal=marginal, variable=variable):
+            return environment[marginal].draw(environment, backend, environment[expr])[variable]
         case Map():
             return _mapped(expr, [values[id(a)] for a in expr.arguments], environment, dims, backend)
     raise TypeError(f"cannot evaluate {type(expr).__name__}")
@@ -116,7 +121,8 @@ class _Selections:
         self._entering: dict[int, list[Expr]] = {}
         order = operands_first(roots, known)
         if any(_selects(node) for node in order):
-            self._uses.update(id(a) for node in order if isinstance(node, Apply | Map) for a in node.arguments)
+            users = (node for node in order if isinstance(node, Apply | Map | Random))
+            self._uses.update(id(a) for node in users for a in node.arguments)
             for node in order:
                 if _selects(node):
                     entering, singular = self._reach(node)
@@ -213,6 +219,14 @@ def _guarded(value: Any, taken: Any) -> Any:
     if np.broadcast_shapes(jnp.shape(value), jnp.shape(taken)) != jnp.shape(value):
         taken = jnp.any(taken)
     return jnp.where(taken, value, jax.lax.stop_gradient(value))
+
+
+def _drawn(expr: Random, arguments: list[Any], key: Any, dims: Mapping[str, int]) -> Any:
+    from energylang.lower.samplers import SAMPLERS
+
+    shape = tuple(d.evaluate(dims) for d in expr.type.shape)
+    given = dict(zip(expr.names, arguments, strict=True))
+    return SAMPLERS[expr.distribution](key, given, shape[: len(shape) - expr.event_rank])
 
 
 def _mapped(

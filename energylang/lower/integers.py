@@ -20,13 +20,14 @@ from energylang.ir.nodes import (
     Let,
     Literal,
     Map,
+    Random,
     Reference,
     Symbol,
     children,
     walk,
     with_children,
 )
-from energylang.ir.types import Kind, Type
+from energylang.ir.types import Dim, Kind, Type
 from energylang.lower.data import Bound
 
 Interval = tuple[float, float]
@@ -41,11 +42,7 @@ def without_overflow(energy: Energy, bound: Bound) -> Energy:
     made = _widened(energy.roots, bound)
     if all(made[id(root)] is root for root in energy.roots):
         return energy
-    return replace(
-        energy,
-        terms=tuple(replace(t, value=made[id(t.value)]) for t in energy.terms),
-        reports=tuple(replace(r, value=made[id(r.value)]) for r in energy.reports),
-    )
+    return energy.mapped(lambda root: made[id(root)])
 
 
 _COMPUTED = frozenset(
@@ -122,6 +119,8 @@ def _of_node(node: Expr, below: list[Interval], dims: Mapping[str, int]) -> Inte
         return float(node.dim.evaluate(dims)), float(node.dim.evaluate(dims))
     if node.type.kind is Kind.BOOL:
         return 0.0, 1.0
+    if isinstance(node, Random) and isinstance(node.range.low, Dim) and isinstance(node.range.high, Dim):
+        return float(node.range.low.evaluate(dims)), float(node.range.high.evaluate(dims))
     if node.type.kind is Kind.REAL or not isinstance(node, Apply):
         return UNKNOWN
     operation = node.operation

@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 
 from energylang.diagnostics import Diagnostic, DiagnosticError
-from energylang.ir.nodes import Condition, Data, Energy, Let, Marginal, Param, Symbol, Variable, symbols
+from energylang.ir.nodes import Condition, Data, Energy, Let, Marginal, Param, Symbol, Variable, randoms, symbols
 from energylang.ir.types import Dim
 from energylang.lower.bounds import MOST_ENTRIES, MOST_SITES, empty_reductions, too_large, wrong_indices
 from energylang.lower.colouring import colour, conflicts
@@ -27,7 +27,7 @@ from energylang.lower.integers import without_overflow
 from energylang.lower.operations import NUMPY
 from energylang.lower.spaces import CodeSlot, RealSlot
 from energylang.lower.structure import Continuous, Gather, Opaque, Quadratic, Structured, structure
-from energylang.model import Facts, Selection, TermFact
+from energylang.model import Facts, PRNGKey, Selection, TermFact, fold
 
 MOST_COLOURED = 200_000
 MOST_DENSE = 2_048
@@ -89,9 +89,15 @@ class EnergyProgram:
             total = total + part
         return jnp.asarray(total, jnp.result_type(float))
 
-    def reports(self, environment: Mapping[Symbol, Any]) -> dict[str, Array]:
-        values = evaluate([r.value for r in self.energy.reports], environment, self.dims)
-        return {r.name: jnp.asarray(v) for r, v in zip(self.energy.reports, values, strict=True)}
+    def reports(self, environment: Mapping[Symbol, Any], key: PRNGKey) -> tuple[dict[str, Array], dict[str, Array]]:
+        """What is reported: computed, and drawn. The draw of number i (`randoms`) has the key fold(key, i)."""
+        reports = self.energy.reports
+        drawn = {node: fold(key, number) for node, number in randoms(*(r.value for r in reports)).items()}
+        values = evaluate([r.value for r in reports], {**environment, **drawn}, self.dims)
+        found: tuple[dict[str, Array], dict[str, Array]] = {}, {}
+        for report, value in zip(reports, values, strict=True):
+            found[report.predictive][report.name] = jnp.asarray(value)
+        return found
 
     def collect(self, changes: Mapping[Variable, Array]) -> tuple[Array, ...]:
         """Per code array float[D_k, k] from per variable float[*shape, k]; sites that no term mentions change nothing."""

@@ -15,7 +15,7 @@ from jax import Array
 from energylang.ir.nodes import Symbol
 from energylang.lower.gains import energy_changes
 from energylang.lower.program import EnergyProgram, storage
-from energylang.model import Facts, Point, Scalar, Selection
+from energylang.model import Facts, Outputs, Point, PRNGKey, Scalar, Selection
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["params", "arrays", "tables", "level"], meta_fields=["program"])
@@ -82,7 +82,7 @@ class EnergyTarget:
         )
         return tuple(-self._scaled(g) for g in program.collect(changes))
 
-    def outputs(self, x: Point) -> dict[str, Array]:
+    def outputs(self, x: Point, key: PRNGKey) -> Outputs:
         values, _ = self._values(x)
         kept: dict[str, Array] = {}
         for variable in self.program.energy.variables:
@@ -90,7 +90,9 @@ class EnergyTarget:
             if variable in self.program.code_slots:
                 value = value.astype(storage(self.program.code_slots[variable].cardinality))
             kept[variable.name] = value
-        return kept | self.program.reports(self._environment(values))
+        environment = self._environment(values)
+        computed, drawn = self.program.reports(environment, key)
+        return Outputs(kept | computed, drawn)
 
     def at(self, level: Array) -> EnergyTarget:
         return replace(self, level=jnp.asarray(level, jnp.result_type(float)))
@@ -170,8 +172,8 @@ class SelectedTarget:
         whole = self.base.gains(self._whole(x))
         return tuple(_take(whole[g], self.selection.code[g]) for g in self._groups)
 
-    def outputs(self, x: Point) -> dict[str, Array]:
-        return self.base.outputs(self._whole(x))
+    def outputs(self, x: Point, key: PRNGKey) -> Outputs:
+        return self.base.outputs(self._whole(x), key)
 
     def at(self, level: Array) -> SelectedTarget:
         return replace(self, base=self.base.at(level))

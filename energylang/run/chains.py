@@ -146,16 +146,16 @@ class _Chains:
     def _first(self, target: Target, root: Array, chain: Array) -> dict[str, Array]:
         """The row of a first step; only its names, shapes and dtypes are wanted."""
         carry, _ = self._start((target, root), chain)
-        row = self._row(target, *self.kernel.step(target, carry.tune, carry.state, keys.root_key(root)))
+        key = keys.root_key(root)
+        row = self._row(target, *self.kernel.step(target, carry.tune, carry.state, key), key)
         self._order = list(row)
         return row
 
-    def _row(self, target: Target, state: Any, info: Mapping[str, Array]) -> dict[str, Array]:
+    def _row(self, target: Target, state: Any, info: Mapping[str, Array], key: Array) -> dict[str, Array]:
         """What is kept of one step."""
         energy = target.energy(state.x)
         stats = {**info, "lp": -energy, "model_energy": energy}
-        row = {f"draws/{name}": value for name, value in target.outputs(state.x).items()}
-        return {**row, **{f"stats/{name}": jnp.asarray(value) for name, value in stats.items()}}
+        return output.row(target.outputs(state.x, key), stats)
 
     def _chunk(self, shared: Any, carry: Carry) -> tuple[Carry, dict[str, Array]]:
         """`count` steps from the absolute step `start`; rows [buffer, …], of which the first `count` are filled."""
@@ -176,7 +176,7 @@ class _Chains:
                 memory,
             )
             # Made inside the loop, a row cannot depend on how many of them share a chunk.
-            row = self._row(target, state, info)
+            row = self._row(target, state, info, fold(key, keys.OUTPUT, chain, start + at))
             return Carry(chain, state, tune, memory), {name: rows[name].at[at].set(row[name]) for name in rows}
 
         return jax.lax.fori_loop(0, count, step, (carry, rows))
@@ -242,7 +242,7 @@ class _Chains:
             rows = {name: joined[name] for name in self.row}
             state = {} if out is None else _leaves(lanes.join([state for _, state in results]))
             checks.require_finite(rows["stats/model_energy"], step)
-            kept = rows if stage == "sampling" or self.keep_warmup else {}
+            kept = output.kept(stage, rows) if stage == "sampling" or self.keep_warmup else {}
             store.append(stage, step, step + count, kept, state, seconds)
             step += count
             self.progress.advance(step, end, checks.facts_of(rows))

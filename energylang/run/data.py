@@ -11,6 +11,7 @@ import numpy as np
 from energylang.diagnostics import Diagnostic, DiagnosticError
 
 POSTERIOR, STATS = "posterior", "sample_stats"
+PREDICTIVE, LIKELIHOOD = "posterior_predictive", "log_likelihood"
 WARMUP = {POSTERIOR: "warmup_posterior", STATS: "warmup_sample_stats"}
 WEIGHTED, OBSERVED, RUN, PARAMS = "weighted_posterior", "observed_data", "run", "params"
 RESERVED = ("chain", "draw")

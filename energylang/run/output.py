@@ -8,10 +8,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from energylang.diagnostics import DiagnosticError
-from energylang.run.data import OBSERVED, POSTERIOR, RUN, STATS, WARMUP, FileData, MemoryData, safe_name
+from energylang.model import Outputs
+from energylang.run.data import (
+    LIKELIHOOD,
+    OBSERVED,
+    POSTERIOR,
+    PREDICTIVE,
+    RUN,
+    STATS,
+    WARMUP,
+    FileData,
+    MemoryData,
+    safe_name,
+)
 from energylang.run.files import as_diagnostics
 from energylang.run.netcdf import Writer
 from energylang.run.provenance import Provenance, closure_hash, versions
@@ -19,6 +33,25 @@ from energylang.run.result import Run
 from energylang.run.store import Rows, Stage, Store, joined
 
 STAGES: tuple[Stage, ...] = ("warmup", "sampling")
+GROUPS = {"draws": POSTERIOR, "stats": STATS, "predictive": PREDICTIVE, "log_likelihood": LIKELIHOOD}
+"""Where rows go, by the first part of their names."""
+
+
+def row(outputs: Outputs, stats: Mapping[str, Any]) -> dict[str, Array]:
+    """What is kept of one draw, by the names that stores know; the order is the one in which people look for things."""
+    parts = {"draws": outputs.draws, "predictive": outputs.predictive, "log_likelihood": outputs.log_likelihood}
+    return {
+        f"{kind}/{name}": jnp.asarray(value)
+        for kind, part in (*parts.items(), ("stats", stats))
+        for name, value in part.items()
+    }
+
+
+def kept(stage: Stage, rows: Rows) -> Rows:
+    """The rows that are kept of a stage: of warm-up no predictions."""
+    if stage == "sampling":
+        return rows
+    return {name: values for name, values in rows.items() if GROUPS[name.partition("/")[0]] in WARMUP}
 
 
 def facts(
@@ -50,10 +83,10 @@ def in_memory(store: Store, provenance: Provenance, counts: Mapping[Stage, int])
     groups: dict[str, Mapping[str, np.ndarray]] = {}
     for stage in STAGES:
         arrays = joined(store.chunks(stage), counts[stage])
-        for group, rows in _by_group(stage, arrays).items():
+        for group, rows in by_group(stage, arrays).items():
             groups[group] = rows
     groups[OBSERVED] = dict(provenance.observed_data)
-    order = (POSTERIOR, STATS, *WARMUP.values(), OBSERVED)
+    order = (POSTERIOR, PREDICTIVE, LIKELIHOOD, STATS, *WARMUP.values(), OBSERVED)
     return MemoryData({group: groups[group] for group in order if group in groups})
 
 
@@ -69,10 +102,12 @@ def write(
     with as_diagnostics(path, f"every draw is kept in `{path}.parts`"), Writer(path) as writer:
         for stage in STAGES:
             total = counts[stage]
-            for group in _by_group(stage, {}) if total else ():
-                writer.group(group, _group_attributes(said), chain=chains, draw=total)
+            begun: set[str] = set()
             for rows in store.chunks(stage) if total else ():
-                for group, arrays in _by_group(stage, rows).items():
+                for group, arrays in by_group(stage, rows).items():
+                    if group not in begun:
+                        writer.group(group, _group_attributes(said), chain=chains, draw=total)
+                        begun.add(group)
                     writer.extend(group, arrays, total)
         write_origin(writer, provenance, said)
 
@@ -114,15 +149,13 @@ def finished(path: Path, closed: Mapping[str, Any]) -> Run | None:
     return Run(data, data.facts) if data.facts.get("closure") == closure_hash(closed) else None
 
 
-def _by_group(stage: Stage, rows: Rows) -> dict[str, dict[str, np.ndarray]]:
-    """`draws/…` and `stats/…` under the names of their groups."""
-    groups = {"draws": POSTERIOR, "stats": STATS}
-    if stage == "warmup":
-        groups = {kind: WARMUP[group] for kind, group in groups.items()}
-    found: dict[str, dict[str, np.ndarray]] = {group: {} for group in groups.values()}
+def by_group(stage: Stage, rows: Rows) -> dict[str, dict[str, np.ndarray]]:
+    """`draws/…`, `stats/…` and the others under the names of their groups."""
+    found: dict[str, dict[str, np.ndarray]] = {}
     for name, values in rows.items():
         kind, _, own = name.partition("/")
-        found[groups[kind]][safe_name(own)] = values
+        group = GROUPS[kind] if stage == "sampling" else WARMUP[GROUPS[kind]]
+        found.setdefault(group, {})[safe_name(own)] = values
     return found
 
 

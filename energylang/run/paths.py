@@ -16,7 +16,7 @@ from jax import Array
 from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.model import Path, Target, fold
 from energylang.run import checks, keys, output
-from energylang.run.data import OBSERVED, POSTERIOR, STATS, WEIGHTED, FileData, MemoryData, safe_name
+from energylang.run.data import OBSERVED, POSTERIOR, STATS, WEIGHTED, FileData, MemoryData
 from energylang.run.files import require_writable
 from energylang.run.interrupt import Interruptible, interrupted
 from energylang.run.lanes import Lanes, compile_all, to_host, width_of
@@ -69,17 +69,14 @@ def run_path(
     found = estimate(log_weight)
     said = output.facts(provenance, options, closed, seconds, programs) | asdict(found)
     chosen = resample(log_weight, count, seed)
-    named: dict[str, dict[str, np.ndarray]] = {"draws": {}, "stats": {}}
-    for name, values in rows.items():
-        kind, _, own = name.partition("/")
-        named[kind][safe_name(own)] = values
+    named = output.by_group("sampling", rows)
     groups = {
-        POSTERIOR: {
-            name: values[chosen].reshape(chains, draws, *values.shape[1:]) for name, values in named["draws"].items()
-        },
-        STATS: {name: values[None] for name, values in (named["stats"] | {"log_weight": log_weight}).items()},
-        WEIGHTED: {name: values[None] for name, values in named["draws"].items()},
+        group: {name: values[chosen].reshape(chains, draws, *values.shape[1:]) for name, values in arrays.items()}
+        for group, arrays in named.items()
+        if group != STATS
     }
+    groups[STATS] = {name: values[None] for name, values in (named[STATS] | {"log_weight": log_weight}).items()}
+    groups[WEIGHTED] = {name: values[None] for name, values in named.get(POSTERIOR, {}).items()}
     if out is None:
         return Run(MemoryData({**groups, OBSERVED: dict(provenance.observed_data)}), said)
     progress.phase("writing")
@@ -114,9 +111,9 @@ def _particles(
             z, (log_g, info) = jax.lax.scan(forward, z, jnp.arange(path.spans))
         x, last = path.finish(target, theta, z)
         energy = target.energy(x)
-        rows = {f"draws/{name}": value for name, value in target.outputs(x).items()}
         stats = {name: jnp.mean(value, axis=0) for name, value in info.items()}
-        rows |= {f"stats/{name}": value for name, value in {**stats, "lp": -energy, "model_energy": energy}.items()}
+        outputs = target.outputs(x, fold(keys.root_key(root), keys.OUTPUT, number))
+        rows = output.row(outputs, {**stats, "lp": -energy, "model_energy": energy})
         order[:] = list(rows)
         return rows, (log_q, log_g, last)
 

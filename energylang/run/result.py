@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from energylang.run import checks
-from energylang.run.data import POSTERIOR, STATS, WEIGHTED, Data, FileData
+from energylang.run.data import LIKELIHOOD, OBSERVED, POSTERIOR, PREDICTIVE, STATS, WEIGHTED, Data, FileData
 from energylang.run.summary import Summary, summarise, summarise_weighted
 
 
 class Run(Mapping[str, np.ndarray]):
-    """The result of `sample` or `evidence`: a mapping from variables to their draws [chain, draw, …].
+    """The result of `sample` or `evidence`: a mapping from variables and reports to their draws [chain, draw, …].
 
     Draws are read from memory, or from the run's file when they are asked for. Weighted draws were resampled to equal
     weights; as they were drawn they are in the group `weighted_posterior`.
@@ -32,18 +32,33 @@ class Run(Mapping[str, np.ndarray]):
         data = FileData(Path(path))
         return cls(data, data.facts)
 
+    @cached_property
+    def _places(self) -> dict[str, str]:
+        """The group of each variable and report; data drawn anew have the names of data, and are not among them."""
+        places = dict.fromkeys(self.data.names(POSTERIOR), POSTERIOR)
+        observed = self.data.names(OBSERVED)
+        return places | {n: PREDICTIVE for n in self.data.names(PREDICTIVE) if n not in observed and n not in places}
+
     def __getitem__(self, name: str) -> np.ndarray:
-        return self.data.read(POSTERIOR, name)
+        return self.data.read(self._places[name], name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.data.names(POSTERIOR))
+        return iter(self._places)
 
     def __len__(self) -> int:
-        return len(self.data.names(POSTERIOR))
+        return len(self._places)
 
     def draws(self, name: str) -> np.ndarray:
         """[chain, draw, …] of a variable or report; raises KeyError for a name that is not there."""
         return self[name]
+
+    def predictive(self, name: str) -> np.ndarray:
+        """[chain, draw, …] of data drawn anew (`predictive = true`), or of a `report a ~ d(…)`; KeyError where none is."""
+        return self.data.read(PREDICTIVE, name)
+
+    def log_likelihood(self, name: str) -> np.ndarray:
+        """[chain, draw, …], minus the energy of each observation of a datum (`log_likelihood = true`); KeyError."""
+        return self.data.read(LIKELIHOOD, name)
 
     def stats(self, name: str) -> np.ndarray:
         """[chain, draw] of a statistic of the sampler, such as `lp`; raises KeyError where there is none."""
@@ -60,7 +75,9 @@ class Run(Mapping[str, np.ndarray]):
             return summarise_weighted(variables, self.stats("log_weight"))
         lp = [("lp", self.stats("lp"))] if "lp" in self.data.names(STATS) else []
         return summarise(
-            pair for pairs in (lp, ((name, self.data.view(POSTERIOR, name)) for name in self)) for pair in pairs
+            pair
+            for pairs in (lp, ((n, self.data.view(group, n)) for n, group in self._places.items()))
+            for pair in pairs
         )
 
     @cached_property

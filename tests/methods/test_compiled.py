@@ -93,7 +93,7 @@ def compiled(source: str, name: str) -> Any:
 
 @jax.jit
 def outputs(law: Any, x: Point) -> dict[str, Any]:
-    return jax.vmap(law.outputs)(x)
+    return jax.vmap(lambda x: law.outputs(x, jax.random.key(0)).draws)(x)
 
 
 # Continuous spaces.

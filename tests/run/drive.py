@@ -43,7 +43,7 @@ def run(**changes: Any) -> Run:
 def digest(run: Run) -> str:
     """A hash of every number of a run that should not depend on how it was made."""
     found = hashlib.sha256()
-    for group in ("posterior", "sample_stats", "warmup_posterior", "warmup_sample_stats"):
+    for group in ("posterior", "posterior_predictive", "sample_stats", "warmup_posterior", "warmup_sample_stats"):
         for name in sorted(run.data.names(group)):
             values = run.data.read(group, name)
             found.update(f"{group}/{name}{values.shape}{values.dtype}".encode())

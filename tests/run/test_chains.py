@@ -94,7 +94,7 @@ def test_the_draws_have_the_law_of_the_target() -> None:
     np.testing.assert_allclose(found.stats("lp")[0, :3], -np.array(energy), rtol=1e-5)
     np.testing.assert_array_equal(found.stats("lp"), -found.stats("model_energy"))
     assert found["s"].dtype == np.int8
-    assert list(found) == ["x", "s"]
+    assert list(found) == ["x", "s", "noise"]
 
 
 def test_a_kernel_adapts_in_warmup_only() -> None:

@@ -49,7 +49,7 @@ def test_a_file_holds_what_memory_holds(written: Run) -> None:
     kept = run()
     assert digest(kept) == digest(written)
     assert kept.path is None
-    assert list(kept) == list(written) == ["x", "s"]
+    assert list(kept) == list(written) == ["x", "s", "noise"]
     assert str(kept.summary()) == str(written.summary())
     assert set(written.data.groups()) == {*kept.data.groups(), "run"}
     np.testing.assert_array_equal(written.data.read("observed_data", "y"), np.arange(4.0))

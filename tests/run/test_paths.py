@@ -115,7 +115,7 @@ def test_the_posterior_is_a_resample() -> None:
     assert found["x"].shape == (4, 1000, 2)
     assert found["s"].dtype == np.int8
     assert found.weighted
-    assert list(found) == ["x", "s"]
+    assert list(found) == ["x", "s", "noise"]
     drawn = {tuple(row) for row in found.data.read("weighted_posterior", "x")[0].tolist()}
     assert {tuple(row) for row in found["x"].reshape(-1, 2).tolist()} <= drawn
     table = found.summary()

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from energylang.model import Facts, Player, Point, Selection, fold
+from energylang.model import Facts, Outputs, Player, Point, Selection, fold
 
 LANES = {"cpu": 1, "accelerator": 8}
 
@@ -48,9 +48,10 @@ class Gaussian:
     def log_density(self, x: Point) -> Array:
         return -self.energy(x)
 
-    def outputs(self, x: Point) -> dict[str, Array]:
+    def outputs(self, x: Point, key: Array) -> Outputs:
         found = {"x": x.real} if self.mean.shape[0] else {}
-        return {**found, "s": (2 * x.code[0] - 1).astype(jnp.int8)} if x.code else found
+        drawn = {"noise": jax.random.normal(key, (2,))}
+        return Outputs({**found, "s": (2 * x.code[0] - 1).astype(jnp.int8)} if x.code else found, drawn)
 
 
 def gaussian(length: int = 3, spins: int = 2, seed: int = 0) -> Gaussian:

@@ -15,7 +15,7 @@ from jax.nn import log_sigmoid
 from scipy import stats
 
 from energylang.methods.blocks import merge, restrict
-from energylang.model import Facts, Point, Selection
+from energylang.model import Facts, Outputs, Point, Selection
 
 
 class Definition(Protocol):
@@ -82,9 +82,9 @@ class HandTarget:
     def gains(self, x: Point) -> tuple[Array, ...]:
         return self.part(tuple(self.level * gain for gain in self.definition.gains(self.data, self.whole(x))))
 
-    def outputs(self, x: Point) -> dict[str, Array]:
+    def outputs(self, x: Point, key: Array) -> Outputs:
         whole = self.whole(x)
-        return {"real": whole.real} | {f"code_{i}": code for i, code in enumerate(whole.code)}
+        return Outputs({"real": whole.real} | {f"code_{i}": code for i, code in enumerate(whole.code)})
 
     def at(self, level: Array) -> HandTarget:
         return replace(self, level=jnp.asarray(level, self.level.dtype))
