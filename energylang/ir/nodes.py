@@ -196,17 +196,21 @@ def with_children(expr: Expr, operands: tuple[Expr, ...]) -> Expr:
 def walk(*roots: Expr) -> Iterator[Expr]:
     """Every expression below the roots once, operands before what uses them. Iterative: depth is no limit."""
     seen: set[int] = set()
-    stack: list[tuple[Expr, bool]] = [(root, False) for root in reversed(roots)]
+    # None on the stack says that the operands of what lies below it have been given.
+    stack: list[Any] = list(reversed(roots))
     while stack:
-        expr, ready = stack.pop()
-        if ready:
-            yield expr
+        expr = stack.pop()
+        if expr is None:
+            yield stack.pop()
             continue
         if id(expr) in seen:
             continue
         seen.add(id(expr))
-        stack.append((expr, True))
-        stack.extend((child, False) for child in reversed(children(expr)))
+        below = children(expr)
+        if below:
+            stack += (expr, None, *reversed(below))
+        else:
+            yield expr
 
 
 def symbols(*roots: Expr, through_lets: bool = False) -> tuple[Symbol, ...]:

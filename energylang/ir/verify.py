@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from energylang.ir.nodes import Apply, Energy, Expr, Local, Map, Marginal, Program, Reference, Variable, randoms, walk
 from energylang.ir.operations import OPERATIONS, OperationError, type_of
 from energylang.ir.types import Kind
@@ -17,34 +19,32 @@ def verify(program: Program) -> Program:
         _verify_energy(energy)
     for let in program.lets:
         if let.value is not None:
-            _verify_expression(let.value, frozenset())
+            _verify_expressions([let.value], frozenset())
     for task in program.tasks:
-        for _, value in task.bindings:
-            _verify_expression(value, frozenset())
+        _verify_expressions([value for _, value in task.bindings], frozenset())
     return program
 
 
 def _verify_energy(energy: Energy) -> None:
     own = frozenset(id(v) for v in (*energy.variables, *energy.conditions))
+    standing = [root for law in energy.standing for root in law.roots]
+    _verify_expressions([*(x.value for x in (*energy.terms, *energy.reports)), *standing], own)
     for term in energy.terms:
-        _verify_expression(term.value, own)
         if term.value.type.shape or term.value.type.kind is Kind.BOOL:
             raise VerificationError(f"a term of `{energy.name}` is {term.value.type}, not a number")
         if randoms(term.value):
             raise VerificationError(f"a term of `{energy.name}` is random")
-    for report in energy.reports:
-        _verify_expression(report.value, own)
     for law in energy.standing:
-        for root in law.roots:
-            _verify_expression(root, own)
         if law.draw is not None and law.draw.type.shape != law.target.type.shape:
             raise VerificationError(f"a draw of `{law.name}` is {law.draw.type}, not {law.target.type}")
 
 
-def _verify_expression(root: Expr, own: frozenset[int]) -> None:
-    bound = {id(p) for e in walk(root) if isinstance(e, Map) for p in e.parameters}
-    own |= {id(v) for e in walk(root) if isinstance(e, Marginal) for v in e.variables}
-    for expr in walk(root):
+def _verify_expressions(roots: Sequence[Expr], own: frozenset[int]) -> None:
+    """What several expressions share is looked at once."""
+    below = list(walk(*roots))
+    bound = {id(p) for e in below if isinstance(e, Map) for p in e.parameters}
+    own |= {id(v) for e in below if isinstance(e, Marginal) for v in e.variables}
+    for expr in below:
         if isinstance(expr, Apply):
             operation = OPERATIONS.get(expr.operation)
             if operation is None:

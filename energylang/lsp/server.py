@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from typing import Any
@@ -140,6 +141,9 @@ def serve() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     # A message and a look at a text share the interpreter; the message should not wait for long.
     sys.setswitchinterval(0.001)
+    # Trees and graphs of a look go by reference counts; collecting cycles in between costs a tenth of the time.
+    gc.freeze()
+    gc.set_threshold(200_000)
     incoming, outgoing = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # What anything prints must not get between the messages.
     make_server().start_io(incoming, outgoing)

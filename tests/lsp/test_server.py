@@ -11,11 +11,11 @@ import pytest
 
 from energylang.check import check_source
 from energylang.diagnostics import Diagnostics
-from energylang.lsp.names import names_of
 from energylang.source import Source
 from energylang.syntax.printer import format_text
 from tests.cli.conftest import EXAMPLES, Cli, cli
 from tests.lsp.client import Client
+from tests.lsp.long_model import TYPED, long_model
 
 __all__ = ["cli"]
 
@@ -330,40 +330,11 @@ def test_actions_mend(client: Client, wrong: str, right: str) -> None:
 # --- editing, and what goes wrong -------------------------------------------------------------------------------
 
 
-def long_model() -> str:
-    """About 300 lines of the shipped examples, each name with a number of its own so that none is declared twice."""
-    parts: list[str] = []
-    number = 0
-    while sum(part.count("\n") for part in parts) < 300:
-        for path in sorted(EXAMPLES.glob("*.energy")):
-            number += 1
-            diagnostics = Diagnostics()
-            text = path.read_text(encoding="utf-8")
-            module, _ = check_source(Source(path.name, text), diagnostics)
-            names = {d.name for d in names_of(module).top.values.values()}
-            names |= {d.name for d in names_of(module).top.callables.values()}
-            spans = sorted(
-                (
-                    n
-                    for n in (*names_of(module).definitions, *names_of(module).uses)
-                    if n.name in names and getattr(n, "definition", n)
-                ),
-                key=lambda n: -n.span.start,
-            )
-            done = set()
-            for name in spans:
-                if name.span.start not in done:
-                    done.add(name.span.start)
-                    text = f"{text[: name.span.end]}_{number}{text[name.span.end :]}"
-            parts.append(text)
-    return "\n".join(parts)
-
-
 def test_a_long_edit_keystroke_by_keystroke(client: Client) -> None:
     text = long_model()
     assert text.count("\n") >= 300
     assert client.open(text) == []
-    written = "energy typed(v: real[3], w: spin[4]) {\n  v ~ normal(0, sum(w) * 2)\n  report twice = 2 * (v + 1)\n}\n\n"
+    written = TYPED
     start = text.index("\n# ", len(text) // 2) + 1
     pause = random.Random(1)
     for end in range(1, len(written) + 1):
