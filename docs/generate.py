@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from energylang.catalog import NEEDS, NETS, RUN_OPTIONS, Family, describe, methods
+from energylang.catalog import NEEDS, NETS, RUN_OPTIONS, SCHEDULES, Family, describe, methods
 from energylang.check.functions import FUNCTIONS
 from energylang.cli.options import flag
 from energylang.code_examples import CODE_EXAMPLES, LONGEST_SHOWN
@@ -144,6 +144,7 @@ SECTIONS = {
         "distributions": distributions,
         "functions": functions,
         "nets": lambda: families(NETS),
+        "schedules": lambda: families(SCHEDULES),
     },
     "command-line.md": {"options": options, "methods": catalog},
 }

@@ -197,6 +197,14 @@ _register(
             "wrong type of a net",
             "A net takes numbers and vectors, `(real[2], real)`, and gives a real number or a vector of reals. Its dims are known from consts or data.",
         ),
+        "E0240": (
+            "not a schedule",
+            "A schedule is declared with its family: `schedule noise = cosine(levels = 100)`. An energy at every level of it is written `energy ring(x: real[2] @ t: noise) = …`.",
+        ),
+        "E0241": (
+            "not a level",
+            "Levels run from 0, the data, to 1, the noise.",
+        ),
         "E0301": (
             "shapes that do not fit",
             "Two arrays meet whose dims differ. Axes are aligned from the last; an axis of size 1 stretches; two different dim names never match, even when the data happen to give them one size.",

@@ -91,6 +91,8 @@ def resolve_bindings(
             if wrong:
                 raise DiagnosticError(wrong)
             given[name] = evaluate([value], {s: bound.values[s.key] for s in symbols(value)}, bound.dims, NUMPY)[0]
+    if node.level is not None and verb in ("sample", "evidence", "optimize"):
+        given.setdefault(node.level.name, 0.0)
     given.update(on)
     places = [c.name for c in node.conditions]
     if verb in ("train", "test"):

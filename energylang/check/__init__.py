@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from energylang.check import nets, schedules
 from energylang.check.constants import const, evaluate
 from energylang.check.context import POISON, Const, Context, Found, Poison, Recorder
 from energylang.check.energies import energy, space_like
 from energylang.check.expressions import expression
 from energylang.check.modules import new_context, placed
-from energylang.check.nets import declare
 from energylang.check.spaces import require_solvable, space_of
 from energylang.check.tasks import task
 from energylang.diagnostics import Diagnostic, Diagnostics
@@ -123,7 +123,9 @@ def _declarations(context: Context) -> None:
     _params(context)
     for declaration in context.module.declarations:
         if isinstance(declaration, ast.Net) and not declaration.extern:
-            declare(context, declaration)
+            nets.declare(context, declaration)
+        elif isinstance(declaration, ast.Schedule):
+            schedules.declare(context, declaration)
     _lets(context)
     for declaration in context.module.declarations:
         if isinstance(declaration, ast.Energy):
@@ -132,16 +134,9 @@ def _declarations(context: Context) -> None:
                 context.energies[declaration.name.text] = found
         elif isinstance(declaration, ast.Fn):
             _fn(context, declaration)
-    _later(context)
-
-
-def _later(context: Context) -> None:
     for declaration in context.module.declarations:
-        match declaration:
-            case ast.Net(extern=True):
-                context.not_yet("extern nets are", declaration.name.span)
-            case ast.Schedule():
-                context.not_yet("schedules are", declaration.name.span)
+        if isinstance(declaration, ast.Net) and declaration.extern:
+            context.not_yet("extern nets are", declaration.name.span)
 
 
 def _data(context: Context) -> None:

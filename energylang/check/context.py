@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from energylang.diagnostics import Diagnostics, Edit, Label, suggest
-from energylang.ir.nodes import Data, Energy, Expr, Let, Literal, Local, Param, Reference
+from energylang.ir.nodes import Data, Energy, Expr, Let, Literal, Local, Param, Reference, Schedule
 from energylang.ir.types import ANYWHERE, Dim, Kind, Range, Type
 from energylang.source import Span
 from energylang.syntax import ast
@@ -120,6 +120,8 @@ class Context:
     """Which module first imports this one, and where."""
     folder: str = ""
     """The folder of the module's file below the model's: `shapes/`."""
+    schedules: dict[str, Schedule | None] = field(default_factory=dict)
+    """The schedules of the module, those with errors as None."""
     nets: dict[str, Net | None] = field(default_factory=dict)
     """The nets of the module, those with errors as None."""
     energies: dict[str, Energy | None] = field(default_factory=dict)
@@ -171,6 +173,11 @@ class Context:
         found = self.modules.get(node.qualifier)
         if found is not None:
             return found
+        if isinstance(self.values.get(node.qualifier), ast.Schedule):
+            return self.error(
+                "E0208", f"`{node.qualifier}` is a schedule, and what it has are functions of a level", node.span,
+                fix=f"for example `{node.qualifier}.alpha_bar(t)`",
+            )  # fmt: skip
         return self.error(
             "E0234", f"there is no module `{node.qualifier}`", node.span,
             cause="a name with a point is a name of a module",

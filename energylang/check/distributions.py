@@ -6,12 +6,12 @@ the batch. Arguments broadcast to the target's batch and never enlarge it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from energylang.check.context import POISON, Context, Found, Poison, Scope, did_you_mean
 from energylang.check.expressions import expression, shaped
 from energylang.check.mapping import mapped, plain_space
-from energylang.check.spaces import dim_of
+from energylang.check.spaces import dim_of, within
 from energylang.check.supports import base_symbol, sums_to_one, supported
 from energylang.diagnostics import Label
 from energylang.ir.nodes import Apply, Expr, Literal, Local, Reference
@@ -55,6 +55,11 @@ def energy_call(context: Context, declaration: ast.Energy, node: ast.Call, scope
     if isinstance(call, Poison):
         return POISON
     before, after = node.arguments, node.conditions
+    level = declaration.signature.level if declaration.signature is not None else None
+    if level is not None:
+        # The level is given by name, on either side of the bar.
+        given = tuple(a for a in before if a.name is not None and a.name.text == level[0].text)
+        before, after = tuple(a for a in before if a not in given), (*(after or ()), *given)
     if after is None and call.signature.conditions:
         after = ()
     if not _match(context, call, before, call.signature.variables, call.targets, scope):
@@ -122,9 +127,17 @@ def call_energy(context: Context, call: Call) -> Found:
 def _start(context: Context, declaration: ast.Energy, span: Span) -> Call | Poison:
     if declaration.signature is None or declaration.kind not in ("distribution", "energy"):
         return context.not_yet(f"calling `{declaration.name.text}`, a composition or {declaration.kind}, is", span)
-    if declaration.signature.level is not None:
-        return context.not_yet("energies with levels are", span)
-    return Call(declaration, declaration.signature, span)
+    return Call(declaration, _with_level(declaration.signature), span)
+
+
+def _with_level(signature: ast.Signature) -> ast.Signature:
+    """The level as the last condition: one number for each element of the batch."""
+    if signature.level is None:
+        return signature
+    name, _ = signature.level
+    bounds = (ast.Number(name.span, 0, "0"), ast.Number(name.span, 1, "1"))
+    space = ast.TypeExpression(name.span, ast.Identifier(name.span, "interval"), bounds, ())
+    return replace(signature, conditions=(*signature.conditions, ast.Parameter(name.span, name, space)), level=None)
 
 
 def _match(
@@ -286,6 +299,9 @@ def _fit(context: Context, call: Call, parameter: ast.Parameter, value: Expr) ->
             return None
         if not _unify(context, call, declared.arguments[0], high + 1, value):
             return None
+    level = call.declaration.signature.level if call.declaration.signature is not None else None
+    if level is not None and level[0].text == name and not within(context, value):
+        return None
     if argument and not _argument_inside(context, call, name, info.range, value):
         return None
     if argument and declared.name.text == "simplex" and not sums_to_one(value):

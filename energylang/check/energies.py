@@ -10,7 +10,8 @@ from energylang.check.context import POISON, Context, Found, Poison, Scope, lite
 from energylang.check.densities import Density, density
 from energylang.check.expressions import apply, expression
 from energylang.check.predictive import report_draw
-from energylang.check.spaces import require_solvable, space_of
+from energylang.check.schedules import level_of
+from energylang.check.spaces import LEVELS, require_solvable, space_of
 from energylang.check.supports import base_symbol
 from energylang.diagnostics import Label
 from energylang.ir.nodes import (
@@ -64,9 +65,6 @@ def energy(context: Context, declaration: ast.Energy) -> Energy | None:
         return None
     if declaration.signature is None:
         context.not_yet("compositions (product, mixture, condition, marginal, …) are", declaration.body.span)
-        return None
-    if declaration.signature.level is not None:
-        context.not_yet("energies with levels are", declaration.signature.level[0].span)
         return None
     read = _symbols(context, declaration)
     if read is None:
@@ -131,6 +129,8 @@ def _symbols(
         found[random].append(symbol)
         reference = Reference(space.type, parameter.name.span, symbol, range=space.range)
         scope.entries[name] = context.record(parameter.name.span, reference)
+    if signature.level is not None:
+        failed |= not _level(context, signature.level, scope, names, found[False])
     for symbol in (*found[False], *found[True]):
         space = symbol.space
         if declaration.kind == "distribution":
@@ -152,6 +152,27 @@ def _symbols(
         _visit_for_errors(context, declaration, scope, names)
         return None
     return tuple(found[True]), tuple(found[False]), scope, names  # type: ignore[return-value]
+
+
+def _level(
+    context: Context, declared: tuple[ast.Identifier, ast.Name], scope: Scope, names: dict[str, Span],
+    conditions: list[Variable | Condition],
+) -> bool:  # fmt: skip
+    """Put the level beside the conditions; False after diagnostics."""
+    name, _ = declared
+    if name.text in names:
+        context.error(
+            "E0203", f"`{name.text}` is declared twice", name.span, related=[Label(names[name.text], "first here")]
+        )
+        return False
+    names[name.text] = name.span
+    level = level_of(context, declared)
+    if level is None:
+        scope.entries[name.text] = POISON
+        return False
+    conditions.append(level)
+    scope.entries[name.text] = context.record(name.span, Reference(level.space.type, name.span, level, range=LEVELS))
+    return True
 
 
 def _visit_for_errors(context: Context, declaration: ast.Energy, scope: Scope, names: dict[str, Span]) -> None:

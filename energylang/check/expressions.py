@@ -95,6 +95,11 @@ def _name(context: Context, node: ast.Name, scope: Scope) -> Found:
         return _dim_value(Dim.of(context.full(name)), node.span)
     if name in CONSTANTS:
         return literal(CONSTANTS[name], node.span)
+    if isinstance(declaration, ast.Schedule):
+        return context.error(
+            "E0208", f"`{name}` is a schedule, and a value is needed here", node.span,
+            fix=f"for example `{name}.alpha_bar(t)`",
+        )  # fmt: skip
     if context.callable(node) is not None:
         return context.error(
             "E0208",

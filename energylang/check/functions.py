@@ -46,6 +46,11 @@ FUNCTIONS: dict[str, Function] = {}
 def call(context: Context, node: ast.Call, scope: Scope) -> Found:
     """A call used as a value."""
     name = node.function.text
+    schedule = context.values.get(node.function.qualifier or "")
+    if isinstance(schedule, ast.Schedule):
+        from energylang.check.schedules import schedule_call
+
+        return schedule_call(context, schedule, node, scope)
     found = context.callable(node.function)
     if isinstance(found, Poison):
         return POISON

@@ -5,7 +5,8 @@ from __future__ import annotations
 from energylang.check.constants import const, evaluate
 from energylang.check.context import Context, Poison, Scope, did_you_mean
 from energylang.diagnostics import Label
-from energylang.ir.types import LATER_SPACES, SPACES, Dim, Shape, Space
+from energylang.ir.nodes import Expr
+from energylang.ir.types import LATER_SPACES, SPACES, Dim, Range, Shape, Space
 from energylang.source import Span
 from energylang.syntax import ast
 
@@ -217,3 +218,19 @@ def require_solvable(
             or f"declare it: `const {name} = …`, or use it in a `data`",
         )
     return not missing
+
+
+LEVELS = Range(0.0, 1.0)
+"""Both ends are levels: the data, and the noise."""
+
+
+def within(context: Context, value: Expr) -> bool:
+    """Whether a value may be a level; False after a diagnostic."""
+    low, high = value.range.number_low(), value.range.number_high()
+    if (high is not None and high < 0) or (low is not None and low > 1):
+        context.error(
+            "E0241", "this is no level", value.span, cause="levels run from 0, the data, to 1, the noise",
+            fix="a step k of a schedule with n levels is the level k / n",
+        )  # fmt: skip
+        return False
+    return True

@@ -6,8 +6,9 @@ from energylang.catalog import RUN_OPTIONS, Method, MethodCall, Option, Traits, 
 from energylang.check.constants import evaluate
 from energylang.check.context import Context, Poison, did_you_mean
 from energylang.check.expressions import expression
+from energylang.check.spaces import within
 from energylang.diagnostics import Label
-from energylang.ir.nodes import Energy, Expr, Task, symbols
+from energylang.ir.nodes import Energy, Expr, Level, Task, symbols
 from energylang.ir.nodes import Variable as VariableNode
 from energylang.source import Span
 from energylang.syntax import ast
@@ -58,7 +59,11 @@ def _bindings(context: Context, node: ast.Task, energy: Energy) -> tuple[tuple[s
                 fix=_bindable(energy, name, list(places)),
             )  # fmt: skip
             good = False
-        elif isinstance(value, Poison) or any(isinstance(s, VariableNode) for s in symbols(value)):
+        elif (
+            isinstance(value, Poison)
+            or any(isinstance(s, VariableNode) for s in symbols(value))
+            or (isinstance(places[argument.name.text], Level) and not within(context, value))
+        ):
             good = False
         else:
             bound[argument.name.text] = value

@@ -60,7 +60,10 @@ def _words(program: Program) -> str:
     for energy in program.energies.values():
         shown = [f"{v.name}: {v.space}" for v in energy.variables]
         signature = ", ".join(shown if len(shown) <= SHOWN else [*shown[: SHOWN - 1], f"… {len(shown)} variables"])
-        bar = f" | {', '.join(f'{c.name}: {c.space}' for c in energy.conditions)}" if energy.conditions else ""
+        level = energy.level
+        conditions = [f"{c.name}: {c.space}" for c in energy.conditions if c is not level]
+        bar = f" | {', '.join(conditions)}" if conditions else ""
+        bar += f" @ {level.name}: {level.schedule.name}" if level is not None else ""
         state = "normalised" if energy.traits.normalised else "log Z unknown"
         parts.append(f"energy {energy.name}({signature}{bar}), {state}")
     parts += [f"{task.verb} {task.energy.name}" for task in program.tasks]

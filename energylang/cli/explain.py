@@ -47,7 +47,9 @@ def explain_command(
     model = bind_model(checked, values)
     name, task = model.choose("sample", of)
     given = task is not None and bool(task.bindings)
-    energy = model.plan("sample", name).energy if given or not model.node(name).conditions else model[name]
+    node = model.node(name)
+    needed = [c for c in node.conditions if c is not node.level]
+    energy = model.plan("sample", name).energy if given or not needed else model[name]
     found = _look(model, energy)
     if as_json:
         print_json({"exit_code": 0, **found, **({"program": _program(energy)} if program else {})})
@@ -149,7 +151,7 @@ def _cost(energy: Energy) -> dict[str, float]:
     """Floating-point operations of one energy and one gradient, as XLA counts them before it compiles."""
     import jax
 
-    if energy.node.conditions and not set(energy.compiled.arrays).issuperset(c.name for c in energy.node.conditions):
+    if energy.node.conditions and not set(energy.compiled.arrays).issuperset(c.key for c in energy.node.conditions):
         return {}
     target = energy.target()
     point = _shapes(energy)

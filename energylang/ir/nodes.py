@@ -45,6 +45,22 @@ class Condition(Symbol):
         return f"| {self.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How noise grows with the level: a family of the catalog with all its options. Equal whatever its name."""
+
+    name: str = field(compare=False)
+    family: str
+    options: tuple[tuple[str, Value], ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Level(Condition):
+    """What stands after `@`: a condition in [0, 1], which is 0, the data, where nothing else is said."""
+
+    schedule: Schedule
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Data(Symbol):
     """`default`: nested lists of numbers, or a scalar, or None. `source`: a file name beside the model, or None."""
@@ -335,6 +351,11 @@ class Energy:
     """Why its normaliser depends on a condition in a way that nothing accounts for; empty where it does not."""
     laws: tuple[Law, ...] = ()
     """What each `~` of its block says; empty where it is not a block."""
+
+    @property
+    def level(self) -> Level | None:
+        """The level among the conditions."""
+        return next((c for c in self.conditions if isinstance(c, Level)), None)
 
     @property
     def roots(self) -> tuple[Expr, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 
 from energylang.diagnostics import Diagnostic, DiagnosticError, suggest
-from energylang.ir.nodes import Condition, Param, Symbol, Variable
+from energylang.ir.nodes import Condition, Level, Param, Symbol, Variable
 from energylang.ir.nodes import Energy as EnergyNode
 from energylang.lower.data import Bound
 from energylang.lower.program import EnergyProgram, lower
@@ -88,6 +88,8 @@ class CompiledEnergy:
 
     def _checked(self, symbol: Variable | Condition, given: Mapping[str, Any]) -> Array:
         energy = self.program.energy.name
+        if isinstance(symbol, Level) and symbol.name not in given:
+            return jnp.zeros(())
         if symbol.name not in given:
             code = "E0608" if isinstance(symbol, Condition) else "E0710"
             raise DiagnosticError([Diagnostic(code, f"`{energy}` needs a value for `{symbol.name}`", symbol.span)])
