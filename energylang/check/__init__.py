@@ -77,6 +77,8 @@ def check(
     try:
         context, modules = new_context(module, diagnostics, overrides, folder)
         context.recorder = recorder
+        if recorder is not None:
+            recorder.imports({name: c.module for name, c in context.modules.items() if isinstance(c, Context)})
         program = _check(context, modules)
         diagnostics.found[before:] = placed(diagnostics.found[before:], modules)
         return program

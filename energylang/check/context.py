@@ -36,9 +36,13 @@ Found = Expr | Poison
 
 
 class Recorder(Protocol):
-    """Told what each name and call of a text means, where somebody wants to know (an editor)."""
+    """Told what a check finds out about a text, where somebody wants to know (an editor)."""
 
-    def __call__(self, span: Span, meaning: Found) -> None: ...
+    def imports(self, modules: dict[str, ast.Module]) -> None:
+        """The modules that could be read, by the names they were imported under."""
+
+    def meaning(self, span: Span, meaning: Found) -> None:
+        """What a name or a call means; more than once for what is read at every call."""
 
 
 @dataclass
@@ -261,7 +265,7 @@ class Context:
     def record(self, span: Span, meaning: Found) -> Found:
         """Tell the recorder, where there is one, what stands at a span; returns the meaning."""
         if self.recorder is not None:
-            self.recorder(span, meaning)
+            self.recorder.meaning(span, meaning)
         return meaning
 
     def error(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 from energylang.check import check_source
 from energylang.check.context import Found, Poison
@@ -29,10 +30,17 @@ class Analysis:
     module: ast.Module
     diagnostics: list[Diagnostic]
     meanings: dict[tuple[int, int], list[Expr]] = field(default_factory=dict)
+    modules: dict[str, ast.Module] = field(default_factory=dict)
+    """What the text imports, by the names it gives them."""
 
     @cached_property
     def names(self) -> Names:
-        return names_of(self.module)
+        return names_of(self.module, self.imported)
+
+    @cached_property
+    def imported(self) -> dict[str, Names]:
+        """The names of the imported modules."""
+        return {name: names_of(module) for name, module in self.modules.items()}
 
     def meaning(self, name: Definition | Use) -> list[Expr]:
         """What the checker found for a name: at this use, else where it is declared, else at all its uses."""
@@ -44,7 +52,7 @@ class Analysis:
         return found
 
     def _at(self, span: Span) -> list[Expr]:
-        return self.meanings.get((span.start, span.end), [])
+        return self.meanings.get((span.start, span.end), []) if span.source is self.source else []
 
     def types(self, name: Definition | Use) -> list[str]:
         """The types of a name, each once."""
@@ -53,17 +61,27 @@ class Analysis:
 
 def analyse(source: Source, encoding: str, superseded: Callable[[], bool] = lambda: False) -> Analysis:
     """Parse and check. Raises `Superseded` soon after `superseded()` has become true."""
-    meanings: dict[tuple[int, int], list[Expr]] = {}
+    diagnostics, recorder = Diagnostics(), _Recorder(source, superseded)
+    path = Path(source.name)
+    module, _ = check_source(source, diagnostics, None, recorder, path.parent if path.is_absolute() else None)
+    return Analysis(source, Positions(source, encoding), module, diagnostics.found, recorder.meanings, recorder.modules)
 
-    def recorder(span: Span, meaning: Found) -> None:
-        if superseded():
+
+class _Recorder:
+    def __init__(self, source: Source, superseded: Callable[[], bool]):
+        self.source = source
+        self.superseded = superseded
+        self.meanings: dict[tuple[int, int], list[Expr]] = {}
+        self.modules: dict[str, ast.Module] = {}
+
+    def imports(self, modules: dict[str, ast.Module]) -> None:
+        self.modules = modules
+
+    def meaning(self, span: Span, meaning: Found) -> None:
+        if self.superseded():
             raise Superseded
-        if not isinstance(meaning, Poison) and span.source is source:
-            meanings.setdefault((span.start, span.end), []).append(meaning)
-
-    diagnostics = Diagnostics()
-    module, _ = check_source(source, diagnostics, None, recorder)
-    return Analysis(source, Positions(source, encoding), module, diagnostics.found, meanings)
+        if not isinstance(meaning, Poison) and span.source is self.source:
+            self.meanings.setdefault((span.start, span.end), []).append(meaning)
 
 
 def failed(source: Source, encoding: str, error: Exception) -> Analysis:

@@ -55,6 +55,7 @@ class _Place:
         self.cursor = cursor
         self.names = names
         self.offset = offset
+        self.imported = analysis.imported
         self.types = {d.key: t for d in analysis.names.definitions if (t := analysis.types(d))}
         self.tokens = cursor.tokens
         self.previous = self.tokens[-1].kind if self.tokens else NEWLINE
@@ -72,6 +73,9 @@ class _Place:
         if first is not None and first.text in VERBS:
             yield from self._task(first)
             return
+        if self.previous == "_DOT":
+            yield from self._members()
+            return
         if self.previous == "_TILDE":
             yield from self._distributions()
         elif "type" in self.cursor.wanted:
@@ -81,6 +85,12 @@ class _Place:
             yield from self._values()
             yield from self._callables()
         yield from self._keywords()
+
+    def _members(self) -> Iterator[Item]:
+        """What the module before the point declares."""
+        names = self.imported.get(self.tokens[-2].text) if len(self.tokens) > 1 else None
+        for definition in (*names.top.values.values(), *names.top.callables.values()) if names is not None else ():
+            yield self._item(definition, "0")
 
     def _statement(self) -> Token | None:
         """The token that the statement or declaration at the cursor begins with."""

@@ -5,7 +5,7 @@ Types are the checker's (`analysis.py`); this works on texts that are wrong, too
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -107,14 +107,15 @@ class Names:
         return found
 
 
-def names_of(module: ast.Module) -> Names:
-    """Every definition and use of a module."""
-    return _Walk(module).run()
+def names_of(module: ast.Module, imported: Mapping[str, Names] | None = None) -> Names:
+    """Every definition and use of a module; `imported` has those of the modules that it imports."""
+    return _Walk(module, imported or {}).run()
 
 
 class _Walk:
-    def __init__(self, module: ast.Module):
+    def __init__(self, module: ast.Module, imported: Mapping[str, Names]):
         self.module = module
+        self.imported = imported
         self.top = Scope(0, len(module.source.text))
         self.names = Names(self.top, [], [])
         self.owner: ast.AnyDeclaration
@@ -250,6 +251,8 @@ class _Walk:
         found = None
         if qualifier is None and role in ("value", "callable"):
             found = scope.find(name, role == "callable")
+        elif qualifier is not None and qualifier in self.imported:
+            found = self.imported[qualifier].top.find(name, role == "callable")
         elif qualifier is not None:
             found = self.top.values.get(qualifier)
         self.names.uses.append(Use(name, span, role, found, call, qualifier))

@@ -29,18 +29,19 @@ def _one(finding: Diagnostic, analysis: Analysis, uri: str, encoding: str) -> ty
     here = finding.span is not None and finding.span.source is analysis.source
     lines = [finding.message if not finding.label else f"{finding.message} ({finding.label})"]
     lines += [f"{title}: {text}" for title, text in (("cause", finding.cause), ("fix", finding.fix)) if text]
-    related = []
+    related, place = [], finding.span if here else None
     if finding.span is not None and not here:
-        # Found in a file that this one imports: said at the top, with the way there.
-        place = location(finding.span, analysis.source, uri, encoding)
-        related += [types.DiagnosticRelatedInformation(place, "here")] if place is not None else []
+        # Found in a file that this one imports: said where it is imported, with the way there.
+        place = next((label.span for label in finding.related if label.span.source is analysis.source), None)
+        target = location(finding.span, analysis.source, uri, encoding)
+        related += [types.DiagnosticRelatedInformation(target, "here")] if target is not None else []
     for label in finding.related:
-        place = location(label.span, analysis.source, uri, encoding)
-        if place is not None:
-            related.append(types.DiagnosticRelatedInformation(place, printable(label.text)))
+        target = location(label.span, analysis.source, uri, encoding)
+        if target is not None:
+            related.append(types.DiagnosticRelatedInformation(target, printable(label.text)))
     link = _link(finding.code)
     return types.Diagnostic(
-        range=analysis.positions.range_of(finding.span) if here and finding.span else types.Range(*[types.Position(0, 0)] * 2),
+        range=analysis.positions.range(0, 0) if place is None else analysis.positions.range_of(place),
         message="\n".join(map(printable, lines)),
         severity=SEVERITY[finding.severity],
         code=finding.code,

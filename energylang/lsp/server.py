@@ -92,6 +92,12 @@ def make_server() -> Server:
         uri = params.text_document.uri
         server.open(uri, server.workspace.get_text_document(uri).source, params.text_document.version)
 
+    @feature(types.TEXT_DOCUMENT_DID_SAVE)
+    def _(params: types.DidSaveTextDocumentParams) -> None:
+        # Other open texts may import what was saved.
+        for document in server.documents.values():
+            document.changed(document.source.text, document.version)
+
     @feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def _(params: types.DidCloseTextDocumentParams) -> None:
         server.close(params.text_document.uri)
@@ -125,7 +131,7 @@ def make_server() -> Server:
         found = await server.analysis(uri)
         return None if found is None else list(actions(found, uri, server.encoding, params.range))
 
-    @feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=["~", ":", "(", ","]))
+    @feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=["~", ":", "(", ",", "."]))
     async def _(params: types.CompletionParams) -> types.CompletionList | None:
         found = await server.analysis(params.text_document.uri)
         if found is None:

@@ -33,9 +33,7 @@ def about(analysis: Analysis, name: Definition | Use) -> tuple[str, str] | None:
             return _option(name)
         if name.definition is None:
             return _outermost(analysis, name)
-        if name.qualifier is None:
-            return _defined(analysis, name.definition, name)
-        return None
+        return _defined(analysis, name.definition, name)
     return _defined(analysis, name, name)
 
 
@@ -59,7 +57,10 @@ def _defined(analysis: Analysis, definition: Definition, at: Definition | Use) -
     if kind == "dim":
         return f"dim {definition.name}", f"The size of an axis, solved from the data `{definition.owner_name}`."
     if kind == "module":
-        return _one_line(node.span.text), doc
+        path = ".".join(part.text for part in node.path)  # type: ignore[attr-defined]
+        declared = analysis.imported.get(definition.name)
+        names = [] if declared is None else [*declared.top.values, *declared.top.callables]
+        return f"import {path}", f"Declares {', '.join(f'`{name}`' for name in names)}." if names else ""
     word = {"local": "let", "report": "report", "level": "level"}.get(kind, kind)
     return f"{word} {definition.name}: {shown}", doc
 

@@ -6,6 +6,7 @@ from energylang.check import check_source
 from energylang.check.context import Found, Poison
 from energylang.diagnostics import Diagnostics
 from energylang.source import Source, Span
+from energylang.syntax import ast
 
 MODEL = """\
 data y: real[N, 3] = [[1, 2, 3]]
@@ -19,16 +20,27 @@ energy e(mu: real, z: cat(3)[N]) {
 """
 
 
+class Recorded:
+    def __init__(self, source: Source):
+        self.source = source
+        self.found: dict[tuple[str, int], str] = {}
+        self.modules: dict[str, ast.Module] = {}
+
+    def imports(self, modules: dict[str, ast.Module]) -> None:
+        self.modules = modules
+
+    def meaning(self, span: Span, meaning: Found) -> None:
+        assert span.source is self.source, "nothing of the library is recorded"
+        shown = "?" if isinstance(meaning, Poison) else str(meaning.type)
+        self.found[span.text, self.source.position(span.start)[0]] = shown
+
+
 def record(text: str) -> dict[tuple[str, int], str]:
     """The type at each recorded span, by its text and line."""
-    source, found = Source("m.energy", text), {}
-
-    def recorder(span: Span, meaning: Found) -> None:
-        assert span.source is source, "nothing of the library is recorded"
-        found[span.text, source.position(span.start)[0]] = "?" if isinstance(meaning, Poison) else str(meaning.type)
-
+    source = Source("m.energy", text)
+    recorder = Recorded(source)
     check_source(source, Diagnostics(), None, recorder)
-    return found
+    return recorder.found
 
 
 def test_declarations_and_uses_have_types() -> None:
@@ -60,3 +72,11 @@ def test_a_replacement_covers_the_name_alone() -> None:
     check_source(Source("m.energy", text), diagnostics)
     edits = [(d.edit.span.text, d.edit.text) for d in diagnostics.found if d.edit is not None]
     assert edits == [("widht", "width")]
+
+
+def test_modules_are_given_by_their_names() -> None:
+    source = Source("m.energy", "import lattices as l\nimport nowhere\nlet a = l.ising_ring([1, 2], 1)\n")
+    recorder = Recorded(source)
+    check_source(source, Diagnostics(), None, recorder)
+    assert list(recorder.modules) == ["l"]
+    assert recorder.modules["l"].source.name == "lattices.energy"

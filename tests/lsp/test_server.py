@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -189,6 +190,46 @@ def test_definitions(client: Client) -> None:
     library = (EXAMPLES.parent / "stdlib" / uri).read_text().splitlines()
     assert library[line].startswith("distribution normal(")
     assert client.at("definition", *place(MODEL, "= sum")) is None
+
+
+def test_imported_modules(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "shapes.energy").write_text("const size = 4\n\n# Round.\nfn ring(x) = x * size\n")
+    text = "import shapes as s\nimport lattices\n\nenergy e(x: spin[s.size]) = sum(s.ring(x)) + lattices.ising_ring(x, 1)\n"
+    uri = (tmp_path / "model.energy").as_uri()
+    assert client.open(text, uri) == []
+
+    def at(method: str, mark: str) -> Any:
+        return client.at(method, *place(text, mark), uri)
+
+    found = at("definition", "s.ring")
+    assert (found["uri"], found["range"]["start"]["line"]) == ((tmp_path / "shapes.energy").as_uri(), 3)
+    assert at("definition", "lattices.ising_ring")["uri"].endswith("stdlib/lattices.energy")
+    assert "Round." in at("hover", "s.ring")["contents"]["value"]
+    assert "const size = 4" in at("hover", "s.size")["contents"]["value"]
+    assert "`ring`" in at("hover", "shapes as s")["contents"]["value"]
+    text = text.replace("s.ring(x)", "s.")
+    client.open(text, uri)
+    assert {item["label"] for item in at("completion", "sum(s.")["items"]} == {"size", "ring"}
+
+
+def test_saving_a_module_looks_again_at_what_imports_it(client: Client, tmp_path: Path) -> None:
+    module = tmp_path / "shapes.energy"
+    module.write_text("const size = 4\n")
+    uri = (tmp_path / "model.energy").as_uri()
+    text = "import shapes\nenergy e(x: spin[shapes.size]) = sum(x)\n"
+    assert client.open(text, uri) == []
+    module.write_text("const length = 4\n")
+    client.notify("textDocument/didSave", textDocument={"uri": module.as_uri()})
+    assert [d["code"] for d in client.diagnostics(uri)] != []
+
+
+def test_mistakes_in_imported_modules_are_shown_where_they_are_imported(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "shapes.energy").write_text("\nconst size = sze\n")
+    uri = (tmp_path / "model.energy").as_uri()
+    (found,) = [d for d in client.open("# A model.\nimport shapes\n", uri) if d["severity"] == 1]
+    assert found["range"]["start"]["line"] == 1
+    there = found["relatedInformation"][0]["location"]
+    assert (there["uri"], there["range"]["start"]["line"]) == ((tmp_path / "shapes.energy").as_uri(), 1)
 
 
 def test_symbols(client: Client) -> None:
