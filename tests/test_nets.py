@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import energylang as el
+from energylang.lower.evaluate import evaluate
 
 ACTIVATIONS = {
     "relu": jax.nn.relu, "tanh": jnp.tanh, "swish": jax.nn.swish, "softplus": jax.nn.softplus, "sigmoid": jax.nn.sigmoid,
@@ -67,15 +68,13 @@ def test_several_inputs_batches_and_time():
     inputs = np.concatenate([x, np.broadcast_to(s, (5, 4, 2)), np.sin(angles), np.cos(angles)], axis=-1)
     wanted = perceptron(energy.params, inputs, "tanh")
     close(energy(x=x, s=s, t=t), jnp.sum(wanted**2))
-    reports = energy.compiled.program.reports(
-        {
-            **energy.compiled.program.environment({}, energy.params),
-            **dict(zip(energy.node.variables, (x, s, t), strict=True)),
-        }
-    )
-    close(reports["y"], wanted)
+    program = energy.compiled.program
+    point = dict(zip(energy.node.variables, (x, s, t), strict=True))
+    environment = {**program.environment({}, energy.params), **point}
+    batch, single = evaluate([r.value for r in energy.node.reports], environment, program.dims)
+    close(batch, wanted)
     one = np.concatenate([x[0, 0], s[1], np.sin(np.pi * np.array([0.25, 0.5])), np.cos(np.pi * np.array([0.25, 0.5]))])
-    close(reports["z"], perceptron(energy.params, one, "tanh"))
+    close(single, perceptron(energy.params, one, "tanh"))
 
 
 def test_starts():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import energylang as el
+from energylang.lower.evaluate import evaluate
 
 LEVELS = [1e-4, 0.03, 0.5, 0.97, 0.9999]
 
@@ -56,16 +57,15 @@ def test_formulas(written):
         "  report sigma = noise.sigma(t)\n  report ratio = noise.log_snr(t)\n}",
         data={"ts": LEVELS},
     )
-    program = model["e"].compiled.program
-    (level,) = program.energy.conditions
-    (variable,) = program.energy.variables
-    reports = jax.jit(lambda t: program.reports({level: t, variable: 0.0}))
+    node = model["e"].node
+    values = [report.value for report in node.reports]
+    reports = jax.jit(lambda t: evaluate(values, {node.level: t}, {}))
     with mp.workdps(50):
         for i, t in enumerate(LEVELS):
             # The level as single precision has it.
             for x, tolerance, found in (
                 (t, 1e-12, [model.bound.values[n][i] for n in "asr"]),
-                (float(np.float32(t)), 1e-5, list(map(reports(np.float32(t)).get, ("alpha", "sigma", "ratio")))),
+                (float(np.float32(t)), 1e-5, reports(np.float32(t))),
             ):
                 alpha = SCHEDULES[written](mp.mpf(x))
                 wanted = [alpha, mp.sqrt(1 - alpha), mp.log(alpha / (1 - alpha))]
