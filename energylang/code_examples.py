@@ -57,6 +57,14 @@ CODE_EXAMPLES: dict[str, str] = {
     "E0502": "energy e(x: real) {\n  x ~ 3\n}\n",
     "E0503": "param w: real = 0\nlet a = 2 * w\nenergy e(x: real) = a * x^2\n",
     "E0504": "energy e() = 3\n",
+    "E0510": "energy e = 3 + 4\n",
+    "E0511": "energy a(x: real, z: spin) = x^2 * z\nenergy e = marginal(a, over = w)\n",
+    "E0512": "energy a(x: real) = x^2\nenergy e = condition(a, x = 2)\n",
+    "E0513": "energy a(x: real) = x^2\nenergy b(x: positive) = x\nenergy e = product(a, b)\n",
+    "E0514": "energy a(x: real) = x^2\nenergy b(x: real) = x^4\nenergy e = mixture(a, b, weights = [0.3, 0.7])\n",
+    "E0515": "energy a(x: real, z: spin[200]) = (sum(z) - x)^4\nenergy e = marginal(a, over = z)\n",
+    "E0516": "energy a(x: real, y: real) = (x - y)^4\nenergy e = marginal(a, over = y)\n",
+    "E0517": "energy a(x: real) = x^4\nenergy e(x: real) {\n  x ~ a()\n}\n",
     "E0530": "distribution d(x: real | m: real) = (x - m)^2\nenergy e(x: real) {\n  x ~ normal(0, 1)\n  report y ~ d(x)\n}\n",
     # tasks and methods
     "E0600": "energy schools(x: real) = x^2\nsample school with nuts()\n",
@@ -75,6 +83,7 @@ CODE_EXAMPLES: dict[str, str] = {
     "E0707": 'data y: real[N] from "nowhere.json"\nenergy e(mu: real) {\n  y ~ normal(mu, 1)\n}\n',
     "E0709": "data a: real[N] = [1, 2, 3]\nenergy e(x: real) = x^2 * a[5]\n",
     # lints
+    "N0703": "energy a(x: real) {\n  x ~ normal(0, 1)\n  report y = 2 * x\n}\nenergy e = mixture(a, a)\n",
     "L0101": "energy e(x: positive) {\n  x ~ normal(0, 1)\n}\n",
     "L0102": "energy e(x: real, y: real) {\n  x ~ normal(0, 1)\n}\n",
     "L0103": "energy e(x: real, s: real) {\n  s ~ normal(0, 1)\n  x ~ normal(0, s)\n}\n",

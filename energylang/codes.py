@@ -264,6 +264,38 @@ _register(
             "A top-level `let` is computed once from data alone: it cannot use variables or params.",
         ),
         "E0504": ("an energy without variables", "An energy needs at least one random variable before the bar."),
+        "E0510": (
+            "not a composition of energies",
+            "Without variables in brackets an energy is made of others: `energy both = product(a, b)`, with `condition`, `marginal`, `product`, `mixture`, `temper` or `rename`, inside each other too. An energy with a formula names its variables: `energy e(x: real) = x^2`.",
+        ),
+        "E0511": (
+            "no such variable in a composition",
+            "`marginal(e, over = z)`, `condition(e, y = 3)` and `rename(e, x = y)` name variables or conditions that the energy has.",
+        ),
+        "E0512": (
+            "nothing left, or not a fixed value",
+            "A composition must leave a variable random, and what it fixes variables at is made of consts, data and params.",
+        ),
+        "E0513": (
+            "energies that do not fit together",
+            "Variables of one name are one variable: in every energy of a composition it has the same space. The parts of a mixture have the same variables. `rename(e, x = y)` gives another name.",
+        ),
+        "E0514": (
+            "a normaliser that is needed and not known",
+            "A mixture of energies whose log Z is not known has no weights (`relative = true` weighs the unnormalised densities). A conditional energy whose normaliser varies with its condition cannot be a factor of a product.",
+        ),
+        "E0515": (
+            "a sum that is too large",
+            "Summing discrete variables out costs little where they factorise, or are coupled along chains or trees. Cycles cost tables over many sites at once: beyond a few million entries, or 65,536 configurations of a term without structure, the sum is refused with its cost.",
+        ),
+        "E0516": (
+            "cannot be summed out",
+            "`marginal` sums discrete variables out, and drops variables that nothing but their own density mentions. Integrals over other continuous variables have no closed form here: sample the whole energy and use its draws without the variable, fix it with `condition`, or estimate log Z with `evidence`.",
+        ),
+        "E0517": (
+            "not a density",
+            "Right of `~` stands a distribution or an energy that is known to be normalised. `+= e(x | c)` adds the energy of any other as it is.",
+        ),
         "E0530": (
             "no draw from this",
             "`report a ~ d(…)` needs a distribution that can be drawn from: one of the standard library, one of the model's own over finitely many values, or a mixture of these. A distribution that the model declares by a formula on the reals says how likely a value is, and not how one is drawn.",
@@ -383,6 +415,10 @@ _register(
         "N0702": (
             "a default among given data",
             "Data were given, and some declarations were not among them: their defaults are used beside the given values.",
+        ),
+        "N0703": (
+            "reports that are not kept",
+            "A mixture of energies keeps no reports: which part a draw came from is not known.",
         ),
         "N0701": ("unused data", "Keys of a data file that the model does not declare; they are left alone."),
     },

@@ -10,7 +10,7 @@ from typing import Any
 from energylang.check import nets, schedules
 from energylang.check.constants import const, evaluate
 from energylang.check.context import POISON, Const, Context, Found, Poison, Recorder
-from energylang.check.energies import energy, space_like
+from energylang.check.energies import checked, space_like
 from energylang.check.expressions import expression
 from energylang.check.modules import new_context, placed
 from energylang.check.spaces import require_solvable, space_of
@@ -131,7 +131,7 @@ def _declarations(context: Context) -> None:
     _lets(context)
     for declaration in context.module.declarations:
         if isinstance(declaration, ast.Energy):
-            found = energy(context, declaration)
+            found = checked(context, declaration)
             if found is None or declaration.kind == "energy":
                 context.energies[declaration.name.text] = found
         elif isinstance(declaration, ast.Fn):

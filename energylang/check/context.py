@@ -98,6 +98,10 @@ class Shared:
     """Functions and distributions being expanded, to find cycles."""
     calls: int = 0
     """How many calls were expanded: functions that double in size would never end."""
+    energies: dict[int, Energy | None] = field(default_factory=dict)
+    """Every energy that was read, by the identity of its declaration."""
+    reading: list[int] = field(default_factory=list)
+    """Energies being read, to find cycles of compositions."""
     homes: dict[int, Context] = field(default_factory=dict)
     """The context of every declaration, by its identity."""
     solvable: set[str] = field(default_factory=set)

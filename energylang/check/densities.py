@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from energylang.check.composed import composed_call
 from energylang.check.context import POISON, Context, Found, Poison, Scope, did_you_mean, literal
-from energylang.check.distributions import tilde_call
+from energylang.check.distributions import Form, match, tilde_call
 from energylang.check.expressions import apply, expression, shaped
 from energylang.check.predictive import mixed, tilde_draw
+from energylang.check.supports import base_symbol, sums_to_one
 from energylang.diagnostics import Label
-from energylang.ir.nodes import Expr, Literal
+from energylang.ir.nodes import Energy, Expr, Literal, Normalisation
 from energylang.ir.types import Dim, Shape
 from energylang.source import Span
 from energylang.syntax import ast
@@ -33,10 +35,17 @@ class Density:
     why: str = "it has no sampler"
 
 
-Form = Callable[[Context, Expr, ast.Call, Scope], Density | Poison]
+Maker = Callable[[Context, Expr, ast.Call, Scope], Density | Poison]
 
-FORMS: dict[str, Form] = {}
+FORMS: dict[str, Maker] = {}
 """Densities that are made of others, by the name that stands right of `~`; a declaration of that name comes first."""
+
+
+def checked(context: Context, declaration: ast.Energy) -> Energy | None:
+    """As in `energies`, which reads blocks by means of this module."""
+    from energylang.check import energies
+
+    return energies.checked(context, declaration)
 
 
 def density(context: Context, target: Found, node: ast.Expression, scope: Scope) -> Density | Poison:
@@ -64,6 +73,10 @@ def density(context: Context, target: Found, node: ast.Expression, scope: Scope)
         for argument in node.arguments:
             expression(context, argument.value, scope)
         return POISON
+    if declaration.kind != "distribution" or declaration.signature is None:
+        problem = _not_normalised(context, declaration, node)
+        if problem or declaration.signature is None:
+            return POISON if problem else _composed(context, target, declaration, node, scope)
     value, call = tilde_call(context, target, node, declaration, scope)
     if isinstance(value, Poison) or call is None:
         return POISON
@@ -77,6 +90,46 @@ def _with_arguments(context: Context, node: ast.Expression) -> str:
         declaration = found[0]
         return f"write `{declaration.name.text}({', '.join(p.name.text for p in found[0].signature.conditions)})`"
     return "for example `normal(0, 1)`"
+
+
+def _not_normalised(context: Context, declaration: ast.Energy, node: ast.Call) -> bool:
+    """Whether an energy cannot stand right of `~`; says why."""
+    energy = checked(context.home(declaration), declaration)
+    if energy is None:
+        return True
+    if energy.normalisation is Normalisation.UNKNOWN:
+        context.error(
+            "E0517", f"`{energy.name}` is not known to be normalised", node.span,
+            related=[Label(energy.span, energy.reason)], cause="what stands right of `~` is a density",
+            fix=f"write `+= {energy.name}(… | …)` to add its energy as it is",
+        )  # fmt: skip
+        return True
+    if len(energy.variables) != 1:
+        names = ", ".join(v.name for v in energy.variables)
+        context.error("E0502", f"`{energy.name}` has the variables {names}, and `~` gives one", node.span)
+        return True
+    return False
+
+
+def _composed(
+    context: Context, target: Expr, declaration: ast.Energy, node: ast.Call, scope: Scope
+) -> Density | Poison:
+    """`x ~ e(c)` where e is a composition."""
+    energy = checked(context.home(declaration), declaration)
+    assert energy is not None
+    (variable,) = energy.variables
+    symbol = base_symbol(target)
+    if symbol is not None and symbol.space.kind != variable.space.kind:
+        return context.error(
+            "E0401", f"`{energy.name}` lives on {variable.space.kind}, and `{symbol.name}` is {symbol.space}", target.span,
+            related=[Label(variable.span, "declared here")], fix=f"declare `{symbol.name}: {variable.space}`",
+        )  # fmt: skip
+    form = Form(energy.name, (), tuple(c.name for c in energy.conditions))
+    conditions: dict[str, Expr] = {}
+    if not match(context, form, node.span, node.arguments, form.after, conditions, scope):
+        return POISON
+    value = composed_call(context, energy, {variable.name: target}, conditions, node.span)
+    return value if isinstance(value, Poison) else Density(value, energy.name, tuple(conditions.values()), True)
 
 
 def _mixture(context: Context, target: Expr, node: ast.Call, scope: Scope) -> Density | Poison:
@@ -104,7 +157,7 @@ def _mixture(context: Context, target: Expr, node: ast.Call, scope: Scope) -> De
     if len(logs.type.shape) > 1:
         logs = apply(context, "transpose", [logs], span, (rank - 1, *range(rank - 1)))
     elif rank > 1:
-        logs = apply(context, "reshape", [logs], span, (logs.type.shape[0], *[Dim.of(1)] * (rank - 1)))
+        logs = apply(context, "reshape", [logs], span, (Dim.of(len(parts)), *[Dim.of(1)] * (rank - 1)))
     total: Found = logs
     for operation, other, attributes in (("sub", stacked, ()), ("logsumexp", None, (0,)), ("neg", None, ())):
         if isinstance(total, Poison):
@@ -138,8 +191,6 @@ def _weights(
     context: Context, argument: ast.Argument | None, count: int, target: Expr, node: ast.Call, scope: Scope
 ) -> Found:
     """The weights of `count` parts: one event, or one for every element of the target; equal where none are given."""
-    from energylang.check.supports import sums_to_one
-
     if argument is None:
         return apply(context, "stack", [literal(1.0 / count, node.span)] * count, node.span)
     value = expression(context, argument.value, scope)

@@ -6,6 +6,7 @@ the batch. Arguments broadcast to the target's batch and never enlarge it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from energylang.check.context import POISON, Context, Found, Poison, Scope, did_you_mean
@@ -19,6 +20,19 @@ from energylang.ir.operations import OperationError, broadcast_shapes
 from energylang.ir.types import ANYWHERE, SPACES, Dim, Range, Shape, Space, show_shape
 from energylang.source import Span
 from energylang.syntax import ast
+
+
+@dataclass(frozen=True)
+class Form:
+    """How something is called: its name, what stands before the bar and after it."""
+
+    name: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+    def __str__(self) -> str:
+        after = f" | {', '.join(self.after)}" if self.after else ""
+        return f"{self.name}({', '.join(self.before)}{after})"
 
 
 @dataclass
@@ -40,17 +54,15 @@ class Call:
         return self.declaration.name.text
 
     @property
-    def form(self) -> str:
-        before = ", ".join(p.name.text for p in self.signature.variables)
-        after = ", ".join(p.name.text for p in self.signature.conditions)
-        return f"{self.name}({before} | {after})" if after else f"{self.name}({before})"
-
-    def normalised(self) -> bool:
-        return self.declaration.kind == "distribution"
+    def form(self) -> Form:
+        before = tuple(p.name.text for p in self.signature.variables)
+        return Form(self.name, before, tuple(p.name.text for p in self.signature.conditions))
 
 
 def energy_call(context: Context, declaration: ast.Energy, node: ast.Call, scope: Scope) -> Found:
     """`e(x | c)` as a value: the energy, batch dims kept."""
+    if declaration.signature is None:
+        return _composed_call(context, declaration, node, scope)
     call = _start(context, declaration, node.span)
     if isinstance(call, Poison):
         return POISON
@@ -62,9 +74,9 @@ def energy_call(context: Context, declaration: ast.Energy, node: ast.Call, scope
         before, after = tuple(a for a in before if a not in given), (*(after or ()), *given)
     if after is None and call.signature.conditions:
         after = ()
-    if not _match(context, call, before, call.signature.variables, call.targets, scope):
+    if not match(context, call.form, node.span, before, call.form.before, call.targets, scope):
         return POISON
-    if not _match(context, call, after or (), call.signature.conditions, call.conditions, scope):
+    if not match(context, call.form, node.span, after or (), call.form.after, call.conditions, scope):
         return POISON
     return _inlined(context, call)
 
@@ -75,9 +87,6 @@ def tilde_call(
     """`target ~ d(…)`: the energy with its batch dims, and the call that it was made of."""
     call = _start(context, declaration, node.span)
     if isinstance(call, Poison):
-        return POISON, None
-    if declaration.kind != "distribution":
-        context.not_yet("`~` with an energy that is not a `distribution` is", node.span)
         return POISON, None
     if len(call.signature.variables) != 1:
         context.error(
@@ -91,7 +100,7 @@ def tilde_call(
         )  # fmt: skip
         return POISON, None
     call.targets[call.signature.variables[0].name.text] = target
-    if not _match(context, call, node.arguments, call.signature.conditions, call.conditions, scope):
+    if not match(context, call.form, node.span, node.arguments, call.form.after, call.conditions, scope):
         return POISON, None
     return _inlined(context, call), call
 
@@ -99,8 +108,8 @@ def tilde_call(
 def predictive_call(context: Context, node: ast.Call, declaration: ast.Energy, scope: Scope) -> Call | Poison:
     """`report a ~ d(…)`: a call without a target, whose batch is what the arguments broadcast to."""
     call = _start(context, declaration, node.span)
-    if isinstance(call, Poison) or not _match(
-        context, call, node.arguments, call.signature.conditions, call.conditions, scope
+    if isinstance(call, Poison) or not match(
+        context, call.form, node.span, node.arguments, call.form.after, call.conditions, scope
     ):
         return POISON
     values = [call.conditions[p.name.text] for p in call.signature.conditions]
@@ -140,33 +149,49 @@ def _with_level(signature: ast.Signature) -> ast.Signature:
     return replace(signature, conditions=(*signature.conditions, ast.Parameter(name.span, name, space)), level=None)
 
 
-def _match(
-    context: Context,
-    call: Call,
-    arguments: tuple[ast.Argument, ...],
-    parameters: tuple[ast.Parameter, ...],
-    into: dict[str, Expr],
-    scope: Scope,
-) -> bool:
-    names = [p.name.text for p in parameters]
+def _composed_call(context: Context, declaration: ast.Energy, node: ast.Call, scope: Scope) -> Found:
+    from energylang.check.composed import composed_call
+    from energylang.check.energies import checked
+
+    energy = checked(context.home(declaration), declaration)
+    if energy is None:
+        return POISON
+    form = Form(energy.name, tuple(v.name for v in energy.variables), tuple(c.name for c in energy.conditions))
+    targets: dict[str, Expr] = {}
+    conditions: dict[str, Expr] = {}
+    before, after = node.arguments, node.conditions or ()
+    if energy.level is not None:
+        given = tuple(a for a in before if a.name is not None and a.name.text == energy.level.name)
+        before, after = tuple(a for a in before if a not in given), (*after, *given)
+    good = match(context, form, node.span, before, form.before, targets, scope)
+    if not match(context, form, node.span, after, form.after, conditions, scope) or not good:
+        return POISON
+    return composed_call(context, energy, targets, conditions, node.span)
+
+
+def match(
+    context: Context, form: Form, span: Span, arguments: tuple[ast.Argument, ...], names: Sequence[str],
+    into: dict[str, Expr], scope: Scope,
+) -> bool:  # fmt: skip
+    """Read arguments, by position or name, into a table; False after diagnostics."""
     good = True
     for i, argument in enumerate(arguments):
         value = expression(context, argument.value, scope)
         if argument.name is None and i >= len(names):
             context.error(
                 "E0206",
-                f"`{call.name}` takes {_count(len(names))}, not {len(arguments)}",
+                f"`{form.name}` takes {_count(len(names))}, not {len(arguments)}",
                 argument.span,
-                fix=_with_bar(call, arguments, names) or f"its form is `{call.form}`",
+                fix=_with_bar(form, arguments, names) or f"its form is `{form}`",
             )
             return False
         name = argument.name.text if argument.name else names[i]
         if name not in names or name in into:
             context.error(
                 "E0206",
-                f"`{call.name}` gets `{name}` twice" if name in names else f"`{call.name}` has no argument `{name}`",
+                f"`{form.name}` gets `{name}` twice" if name in names else f"`{form.name}` has no argument `{name}`",
                 argument.span,
-                fix=("" if name in names else did_you_mean(name, names)) or f"its form is `{call.form}`",
+                fix=("" if name in names else did_you_mean(name, names)) or f"its form is `{form}`",
             )
             good = False
             continue
@@ -176,20 +201,17 @@ def _match(
             into[name] = value
     missing = [n for n in names if n not in into]
     if good and missing:
-        context.error(
-            "E0206", f"`{call.name}` needs `{', '.join(missing)}`", call.span, fix=f"its form is `{call.form}`"
-        )
+        context.error("E0206", f"`{form.name}` needs `{', '.join(missing)}`", span, fix=f"its form is `{form}`")
         return False
     return good
 
 
-def _with_bar(call: Call, arguments: tuple[ast.Argument, ...], names: list[str]) -> str:
+def _with_bar(form: Form, arguments: tuple[ast.Argument, ...], names: Sequence[str]) -> str:
     """`normal(x, 0, 1)` as a value has its bar forgotten."""
-    variables, conditions = call.signature.variables, call.signature.conditions
-    if names != [p.name.text for p in variables] or len(arguments) != len(names) + len(conditions):
+    if tuple(names) != form.before or len(arguments) != len(names) + len(form.after):
         return ""
     shown = [a.span.text for a in arguments]
-    return f"write `{call.name}({', '.join(shown[: len(names)])} | {', '.join(shown[len(names) :])})`"
+    return f"write `{form.name}({', '.join(shown[: len(names)])} | {', '.join(shown[len(names) :])})`"
 
 
 def _count(n: int) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from energylang.check.compositions import composition
 from energylang.check.context import POISON, Context, Found, Poison, Scope, literal
 from energylang.check.densities import Density, density
 from energylang.check.expressions import apply, expression
@@ -58,14 +59,32 @@ class Draft:
     failed: bool = False
 
 
+def checked(context: Context, declaration: ast.Energy) -> Energy | None:
+    """The energy of a declaration, read once, in the context that it is at home in; None after diagnostics."""
+    shared = context.shared
+    key = id(declaration)
+    if key in shared.reading:
+        context.error(
+            "E0204", f"`{declaration.name.text}` is made of itself", declaration.name.span,
+            fix="a composition is made of other energies",
+        )  # fmt: skip
+        return None
+    if key not in shared.energies:
+        shared.reading.append(key)
+        try:
+            shared.energies[key] = energy(context, declaration)
+        finally:
+            shared.reading.pop()
+    return shared.energies[key]
+
+
 def energy(context: Context, declaration: ast.Energy) -> Energy | None:
     """A checked energy; None after diagnostics."""
     if declaration.kind not in ("energy", "distribution"):
         context.not_yet(f"`{declaration.kind}` is", declaration.name.span)
         return None
     if declaration.signature is None:
-        context.not_yet("compositions (product, mixture, condition, marginal, …) are", declaration.body.span)
-        return None
+        return _composed(context, declaration)
     read = _symbols(context, declaration)
     if read is None:
         return None
@@ -91,6 +110,19 @@ def energy(context: Context, declaration: ast.Energy) -> Energy | None:
         context.full(declaration.name.text), declaration.name.span, declaration.doc, variables, conditions, tuple(draft.terms),
         tuple(draft.reports), normalisation, reason, laws=tuple(_laws(draft)),
     )  # fmt: skip
+
+
+def _composed(context: Context, declaration: ast.Energy) -> Energy | None:
+    assert not isinstance(declaration.body, ast.Block)
+    found = composition(context, declaration.body)
+    if found is None:
+        return None
+    extra = frozenset(n for c in found.conditions for d in c.space.shape if (n := d.single_name))
+    for variable in found.variables:
+        space = variable.space
+        if not require_solvable(context, space.shape, space.cardinality, variable.span, variable.name, extra):
+            return None
+    return replace(found, name=declaration.name.text, span=declaration.name.span, doc=declaration.doc)
 
 
 def _symbols(

@@ -168,6 +168,8 @@ def _planned(node: Marginal, environment: Mapping[Any, Any], dims: Mapping[str, 
         slots[variable] = CodeSlot(variable.name, variable.space.kind, shape, values.evaluate(dims), 0, start)
         start += slots[variable].size
     factors = factors_of(node, slots, environment, dims)
+    if factors.refusal:
+        raise _refused(node, factors.refusal)
     plan = forest_of(len(factors.cardinalities), [f.sites for f in factors.coupling])
     if plan is None:
         plan = _order(node, factors)
@@ -177,8 +179,6 @@ def _planned(node: Marginal, environment: Mapping[Any, Any], dims: Mapping[str, 
 def _order(node: Marginal, factors: Factors) -> Order:
     """Sites by the smallest table next (greedy). Raises DiagnosticError where the tables grow too large."""
     ks = factors.cardinalities
-    if factors.refusal:
-        raise _refused(node, factors.refusal)
     rows = sum(len(f.sites) for f in factors.coupling)
     if len(ks) > MOST_STEPS or rows > 4 * MOST_STEPS:
         what = f"{len(ks):,} sites coupled in cycles by {rows:,} rows"
