@@ -1,6 +1,6 @@
 """Writes the parts of the documentation that come from registries, so that they cannot drift.
 
-python docs/generate.py           writes docs/errors.md, the tables in docs/language.md and docs/command-line.md, and
+python docs/generate.py           writes docs/errors.md, docs/grammar.md, the tables in docs/language.md and docs/command-line.md, and
                                   grammar/energy.tmLanguage.json
 python docs/generate.py --check   exit code 1 where one of them is out of date
 """
@@ -18,8 +18,11 @@ from energylang.cli.options import flag
 from energylang.code_examples import CODE_EXAMPLES, LONGEST_SHOWN
 from energylang.codes import CODES
 from energylang.editors import textmate
+from energylang.editors.vocabulary import vocabulary
 from energylang.ir.types import LATER_SPACES, SPACE_MEANINGS, SPACES
 from energylang.resources import text
+from energylang.syntax.precedence import COMPARISON, LEVELS, OPERANDS, POWER
+from energylang.syntax.table import parser_table
 
 DOCS = Path(__file__).parent
 
@@ -138,6 +141,81 @@ def options() -> str:
     return "\n".join(lines).rstrip()
 
 
+def grammar() -> str:
+    """The page of the grammar: its rules as they are, with the texts of the terminals; precedence; reserved words."""
+    table = parser_table()
+    written = {kind: f'"{word}"' for words in (table.keywords, table.symbols) for word, kind in words.items()}
+    written |= {"NAME": "NAME", "NUMBER": "NUMBER", "STRING": "STRING", "_NEWLINE": "NEWLINE"}
+    lines = [
+        "# The grammar",
+        "",
+        "Generated from `grammar/energy.lark`, which the parser is made of, by `docs/generate.py`. [language.md](language.md) says",
+        "what it all means. `( … )?` is optional, `( … )*` repeated, `|` separates alternatives. NEWLINE stands only between two",
+        "declarations or two statements: newlines inside brackets and next to operators, `=` and commas do not count.",
+    ]
+    source = text("grammar", "energy.lark").partition("// --- terminals")[0]
+    for section in re.split(r"^// --- ", source, flags=re.MULTILINE)[1:]:
+        title, _, body = section.partition("\n")
+        title = title.strip("- ")
+        rules = _aligned(re.sub(r" *-> \w+", "", body.strip()))
+        rules = re.sub(r"^\?|(?<![A-Za-z_])_(?=[a-z])", "", rules, flags=re.MULTILINE)
+        rules = re.sub(r"\b_?[A-Z][A-Z_]+\b", lambda hit: written[hit[0]], rules)
+        lines += ["", f"## {title[0].upper()}{title[1:]}", "", "```ebnf", rules, "```"]
+    lines += ["", "## Tokens", "", "```ebnf"]
+    for name in ("NAME", "NUMBER", "STRING"):
+        pattern = table.patterns[name]
+        if name == "NAME":
+            pattern = pattern[pattern.index(r"\b)") + 3 :]
+        shown = pattern.replace("\n", r"\n")
+        lines.append(f"{name}: /{shown}/")
+    lines += ["```", "", "A NAME is none of the reserved words. Comments go from `#` to the end of the line."]
+    return "\n".join([*lines, "", *_precedence(), "", *_words()]) + "\n"
+
+
+def _aligned(rules: str) -> str:
+    """Alternatives on lines of their own below the colon of their rule, once the marks before its name are gone."""
+    lines, column = [], 0
+    for line in rules.split("\n"):
+        if not line.startswith(" "):
+            column = line.find(":") - len(line) + len(line.lstrip("?_"))
+        lines.append(f"{' ' * column}{line.strip()}" if line.startswith(" ") else line)
+    return "\n".join(lines)
+
+
+def _precedence() -> list[str]:
+    """The operators, loosest first."""
+    sides = {True: "from the left", False: "not chained"}
+    rows = [("`if c then a else b`, `fn(x): e`", "to the right as far as it goes"), ("`\\|>`", "from the left")]
+    for level, (left, right) in sorted(OPERANDS.items()):
+        operators = " ".join(f"`{operator}`" for operator, at in LEVELS.items() if at == level)
+        if level == COMPARISON:
+            rows.append(("`not`", "before its operand"))
+        if level == POWER:
+            rows += [("`-` `+`", "before their operand"), (operators, "from the right")]
+        else:
+            rows.append((operators, sides[left == level and right > level]))
+    rows.append(("`x[…]` `f(…)`", "behind their operand"))
+    table = [f"| {number} | {operators} | {how} |" for number, (operators, how) in enumerate(rows, 1)]
+    return ["## Precedence", "", "Loosest first.", "", "| | operators | grouped |", "|---|---|---|", *table]
+
+
+def _words() -> list[str]:
+    """The reserved words by class."""
+    words = vocabulary()
+    classes = {
+        "declarations": words.declarations, "tasks": words.tasks, "operators": words.operators, "values": words.truths,
+        "others": words.controls,
+    }  # fmt: skip
+    lines = [f"- {title}: {', '.join(f'`{word}`' for word in group)}" for title, group in classes.items()]
+    return [
+        "## Reserved words",
+        "",
+        *lines,
+        "",
+        "Names of spaces, functions, distributions and methods are not reserved.",
+    ]
+
+
 SECTIONS = {
     "language.md": {
         "spaces": spaces,
@@ -154,6 +232,7 @@ def generated() -> dict[Path, str]:
     """Each file with the text it should have."""
     found = {
         DOCS / "errors.md": errors(),
+        DOCS / "grammar.md": grammar(),
         DOCS.parent / "grammar" / "energy.tmLanguage.json": textmate.grammar(),
     }
     for name, sections in SECTIONS.items():
