@@ -272,6 +272,7 @@ for _name in [
     "std_normal_cdf",
     "log_std_normal_cdf",
     "log_bessel_i0",
+    "log_bessel_i0e",
     "abs",
     "sign",
     "floor",
@@ -283,6 +284,7 @@ _elementwise("sigmoid", "inv_logit", "x", "1 / (1 + exp(-x)), elementwise")
 for _name in ("atan2", "logaddexp", "lbeta", "minimum", "maximum"):
     _elementwise(_name, _name, "x y", "elementwise")
 _elementwise("kl_div", "kl_div", "x y", "x log(x / y) - x + y, without cancellation, elementwise")
+_elementwise("kl_div_log", "kl_div_log", "x log_y", "kl_div(x, exp(log_y)), elementwise")
 _elementwise(
     "stirling_excess", "stirling_excess", "x", "lgamma(x + 1) - x log(x) + x, without cancellation, elementwise"
 )
@@ -490,3 +492,30 @@ def _outer(context: Context, values: list[Expr], site: Site) -> Found:
         if isinstance(column, Poison) or isinstance(row, Poison)
         else apply(context, "mul", [column, row], site.span)
     )
+
+
+@_function("cholesky", "a", "the lower triangular L with L @ transpose(L) = a")
+def _cholesky(context: Context, values: list[Expr], site: Site) -> Found:
+    return apply(context, "cholesky", values, site.span)
+
+
+@_function("triangular_solve", "L b", "the x with L @ x = b, where L is lower triangular")
+def _triangular_solve(context: Context, values: list[Expr], site: Site) -> Found:
+    rank = len(values[1].type.shape)
+    if rank not in (1, 2) or len(values[0].type.shape) != 2:
+        return context.error(
+            "E0303", "`triangular_solve` takes a matrix, and a vector or a matrix", site.span,
+            related=[Label(v.span, f"this is {v.type}") for v in values],
+        )  # fmt: skip
+    return apply(context, "triangular_solve", values, site.span, (rank - 1,))
+
+
+@_function("diagonal", "a", "the diagonal of a square matrix")
+def _diagonal(context: Context, values: list[Expr], site: Site) -> Found:
+    shape = values[0].type.shape
+    if len(shape) != 2 or shape[0] != shape[1]:
+        return context.error("E0303", f"`diagonal` takes a square matrix, and this is {values[0].type}", site.span)
+    places = Apply(
+        Type(Kind.INT, (shape[0],)), site.span, "iota", (), (shape[0],), range=Range(Dim.of(0), shape[0] - 1)
+    )
+    return apply(context, "index", [values[0], places, places], site.span, (("at",), ("at",)))

@@ -284,11 +284,11 @@ _define("softplus sqrt", "elementwise", 1, _real(NONNEGATIVE))
 _define("inv_logit std_normal_cdf", "elementwise", 1, _real(UNIT))
 _define(
     "log log1p expm1 sin cos tan asin acos atan sinh cosh tanh erf erfc lgamma digamma logit log_inv_logit "
-    "log_std_normal_cdf log_bessel_i0 stirling_excess",
+    "log_std_normal_cdf log_bessel_i0 log_bessel_i0e stirling_excess",
     "elementwise", 1, _real(ANYWHERE),
 )  # fmt: skip
 _define("atan2 logaddexp lbeta", "elementwise", 2, _real(ANYWHERE))
-_define("kl_div", "elementwise", 2, _real(NONNEGATIVE))
+_define("kl_div kl_div_log", "elementwise", 2, _real(NONNEGATIVE))
 
 
 # --- gathers ----------------------------------------------------------------------------------------------------
@@ -493,6 +493,45 @@ def _matmul(name: str) -> Rule:
     return rule
 
 
+def _square(arguments: Sequence[Expr], name: str) -> Shape:
+    """The shape of the first argument, which is a square matrix, or a batch of them."""
+    shape = arguments[0].type.shape
+    if len(shape) < 2:
+        raise OperationError("E0303", f"`{name}` takes a matrix, and this is {arguments[0].type}", blame=(0,))
+    if shape[-2] != shape[-1]:
+        raise OperationError(
+            "E0301",
+            f"`{name}` takes a square matrix, and this is {show_shape(shape[-2:])}",
+            blame=(0,),
+            cause=_mismatch(shape[-2], shape[-1]),
+        )
+    return shape
+
+
+def _cholesky(name: str) -> Rule:
+    return lambda arguments, attributes: (Type(Kind.REAL, _square(arguments, name)), ANYWHERE)
+
+
+def _triangular_solve(name: str) -> Rule:
+    """attributes: (columns,), 1 where the right-hand side is a matrix, 0 where it is a vector; batches before it."""
+
+    def rule(arguments: Sequence[Expr], attributes: tuple[Any, ...]) -> tuple[Type, Range]:
+        (columns,) = attributes
+        shape = _square(arguments, name)
+        right = arguments[1].type.shape
+        if right[-1 - columns] != shape[-1]:
+            raise OperationError(
+                "E0301",
+                f"`{name}` of {show_shape(shape)} and {show_shape(right)} does not fit",
+                blame=(0, 1),
+                cause=_mismatch(shape[-1], right[-1 - columns]),
+            )
+        batch = broadcast_shapes([shape[:-2], right[: len(right) - 1 - columns]])
+        return Type(Kind.REAL, (*batch, *right[len(right) - 1 - columns :])), ANYWHERE
+
+    return rule
+
+
 def _along(name: str) -> Rule:
     """attributes: (axis,)."""
 
@@ -511,6 +550,8 @@ def _iota(name: str) -> Rule:
 
 _define("sum prod mean max min any all logsumexp", "reduce", 1, _reduce)
 _define("matmul", "linear", 2, _matmul)
+_define("cholesky", "other", 1, _cholesky)
+_define("triangular_solve", "other", 2, _triangular_solve)
 _define("cumsum softmax log_softmax", "along", 1, _along)
 _define("iota", "other", 0, _iota)
 

@@ -126,25 +126,42 @@ def _stirling_excess(b: Backend, x: Any) -> Any:
     # 0 log 0 is 0, and its derivative is not asked for: there the other part of the density takes it back.
     within = xp.maximum(small, float(xp.finfo(xp.result_type(x)).tiny))
     plain = _lgamma(b, small + 1.0) - small * xp.log(within) + small
-    return xp.where(x >= 8.0, 0.5 * xp.log(2 * math.pi * large) + _stirling(large), plain)
+    return xp.where(x >= 8.0, stirling(b, large), plain)
+
+
+def stirling(b: Backend, x: Any) -> Any:
+    """`stirling_excess` for x of at least 8."""
+    return 0.5 * b.xp.log(2 * math.pi * x) + _stirling(x)
 
 
 def _kl_div(b: Backend, x: Any, y: Any) -> Any:
-    """x log(x / y) - x + y, for x of at least 0 and y above, without cancellation near x = y (Loader 2000, section 4)."""
+    """x log(x / y) - x + y, for x and y of at least 0, without cancellation near x = y (Loader 2000, section 4)."""
+    return _divergence(b, x * 1.0, y * 1.0, None)
+
+
+def _kl_div_log(b: Backend, x: Any, log_y: Any) -> Any:
+    """`kl_div(x, exp(log_y))`, also where exp overflows or underflows."""
+    return _divergence(b, x * 1.0, b.xp.exp(log_y), log_y * 1.0)
+
+
+def _divergence(b: Backend, x: Any, y: Any, log_y: Any) -> Any:
     xp = b.xp
-    x, y = x * 1.0, y * 1.0
-    tiny = float(xp.finfo(xp.result_type(x, y)).tiny)
-    ratio = (y - x) / (y + x)
-    near = xp.abs(ratio) < 0.25
-    r = xp.where(near, ratio, 0.0)
+    # Each form is computed where it is not taken as well: there its arguments are moved to where it is finite.
+    zero = x <= 0.0
+    s = xp.where(zero, 1.0, x)
+    near = xp.logical_and(y > 0.6 * s, y < 1.6 * s)
+    t = xp.where(near, y, s)
+    r = (t - s) / (t + s)
     square = r * r
     series = 1 / 27
     for power in range(25, 2, -2):
         series = series * square + 1 / power
-    # With r = (y - x) / (y + x): log(x / y) = -2 (r + r^3 / 3 + r^5 / 5 + …).
-    close = (y - x) * r - 2.0 * x * r * square * series
-    far = x * (xp.log(xp.maximum(x, tiny)) - xp.log(y)) - x + y
-    return xp.where(near, close, far)
+    # log(x / y) = -2 (r + r^3 / 3 + r^5 / 5 + …)
+    close = (t - s) * r - 2.0 * s * r * square * series
+    away = xp.logical_or(near, zero)
+    log_t = xp.log(xp.where(away, 1.0, y)) if log_y is None else xp.where(away, 0.0, log_y)
+    far = s * (xp.log(s) - log_t) - s + xp.where(away, 1.0, y)
+    return xp.where(zero, y, xp.where(near, close, far))
 
 
 def _softplus(b: Backend, x: Any) -> Any:
@@ -156,7 +173,11 @@ def _log_inv_logit(b: Backend, x: Any) -> Any:
 
 
 def _log_bessel_i0(b: Backend, x: Any) -> Any:
-    return b.xp.log(b.special.i0e(x)) + b.xp.abs(x)
+    return _log_bessel_i0e(b, x) + b.xp.abs(x)
+
+
+def _log_bessel_i0e(b: Backend, x: Any) -> Any:
+    return b.xp.log(b.special.i0e(x))
 
 
 def _where(b: Backend, condition: Any, then: Any, otherwise: Any) -> Any:
@@ -236,6 +257,43 @@ def _matmul(b: Backend, x: Any, y: Any) -> Any:
     return b.xp.matmul(x, y)
 
 
+def _cholesky(b: Backend, x: Any) -> Any:
+    """NaN where the matrix is not positive definite, as JAX has it."""
+    if b.name == "jax":
+        return b.xp.linalg.cholesky(x)
+    xp = b.xp
+    found = xp.full(x.shape, xp.nan)
+    for place in xp.ndindex(x.shape[:-2]):
+        try:
+            found[place] = xp.linalg.cholesky(x[place])
+        except xp.linalg.LinAlgError:
+            continue
+    return found
+
+
+def _triangular_solve(b: Backend, lower: Any, right: Any, columns: int) -> Any:
+    """The solution of `lower @ x = right`; the upper triangle is not read."""
+    xp = b.xp
+    lower, right = xp.asarray(lower) * 1.0, xp.asarray(right) * 1.0
+    if lower.ndim == 2 and not columns:
+        # One matrix, and each vector of a batch is a column.
+        flat = right.reshape((-1, right.shape[-1]))
+        return _solve(b, lower, flat.T).T.reshape(right.shape)
+    right = right if columns else right[..., None]
+    batch = xp.broadcast_shapes(lower.shape[:-2], right.shape[:-2])
+    wide = xp.broadcast_to(lower, (*batch, *lower.shape[-2:])), xp.broadcast_to(right, (*batch, *right.shape[-2:]))
+    found = _solve(b, *wide)
+    return found if columns else found[..., 0]
+
+
+def _solve(b: Backend, lower: Any, right: Any) -> Any:
+    if b.name == "jax":
+        import jax
+
+        return jax.lax.linalg.triangular_solve(lower, right, left_side=True, lower=True)
+    return b.xp.linalg.solve(b.xp.tril(lower), right)
+
+
 _TABLE: dict[str, Implementation] = {
     **{name: _arithmetic(f) for name, f in {"add": "add", "sub": "subtract", "neg": "negative", "mul": "multiply"}.items()},
     **{name: _plain(f) for name, f in {
@@ -251,8 +309,9 @@ _TABLE: dict[str, Implementation] = {
     }.items()},
     **{name: _to_int(name) for name in ("floor", "ceil", "round")},
     **{name: _reduction(name) for name in ("sum", "prod", "mean", "max", "min", "any", "all")},
-    "pow": _power, "lgamma": _lgamma, "lbeta": _lbeta, "stirling_excess": _stirling_excess, "kl_div": _kl_div, "softplus": _softplus, "log_inv_logit": _log_inv_logit,
-    "log_bessel_i0": _log_bessel_i0, "where": _where, "roll": _roll, "index": _index, "reshape": _reshape,
+    "pow": _power, "lgamma": _lgamma, "lbeta": _lbeta, "stirling_excess": _stirling_excess, "kl_div": _kl_div, "kl_div_log": _kl_div_log, "softplus": _softplus, "log_inv_logit": _log_inv_logit,
+    "log_bessel_i0": _log_bessel_i0, "log_bessel_i0e": _log_bessel_i0e, "where": _where, "roll": _roll, "index": _index, "reshape": _reshape,
     "transpose": _transpose, "concatenate": _concatenate, "stack": _stack, "broadcast": _broadcast, "logsumexp": _logsumexp,
     "cumsum": _cumsum, "softmax": _softmax, "log_softmax": _log_softmax, "iota": _iota, "matmul": _matmul,
+    "cholesky": _cholesky, "triangular_solve": _triangular_solve,
 }  # fmt: skip

@@ -1,14 +1,8 @@
-"""Exact draws from the distributions of the standard library, vectorised over their batch.
-
-A sampler takes a key, the conditions by name (each of shape batch_i + event, batch_i broadcasting to the batch) and the
-batch shape; it returns batch + event of the variable: int32 for discrete variables, in the language's values, and the
-default float type otherwise. What a float cannot hold is the nearest number inside the support.
-"""
+"""Exact draws from the distributions of the standard library, vectorised over their batch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -16,47 +10,14 @@ from jax import Array
 
 from energylang.lower import noise
 from energylang.lower.noise import Shape, fold
-
-Sampler = Callable[[Array, Mapping[str, Any], Shape], Array]
-
-
-def _real(value: Any, shape: Shape) -> Array:
-    return jnp.broadcast_to(jnp.asarray(value, jnp.result_type(float)), shape)
-
-
-def _scalars(draw: Callable[..., Array], *names: str) -> Sampler:
-    """A sampler of single numbers: `draw(key, shape, *arguments)` with the arguments at full shape."""
-
-    def sampler(key: Array, arguments: Mapping[str, Any], batch: Shape) -> Array:
-        return draw(key, batch, *(_real(arguments[name], batch) for name in names))
-
-    return sampler
-
-
-def _bounds() -> tuple[float, float, float]:
-    """(the smallest positive number, the largest number, the largest number below 1)."""
-    info = jnp.finfo(jnp.result_type(float))
-    return float(info.tiny), float(info.max), 1.0 - float(info.epsneg)
-
-
-def _finite(x: Array) -> Array:
-    largest = _bounds()[1]
-    return jnp.clip(x, -largest, largest)
-
-
-def _positive(x: Array) -> Array:
-    tiny, largest, _ = _bounds()
-    return jnp.clip(x, tiny, largest)
-
-
-def _unit(x: Array) -> Array:
-    tiny, _, below = _bounds()
-    return jnp.clip(x, tiny, below)
+from energylang.lower.sampler import Sampler, clip_finite, clip_positive, clip_unit, scalars
+from energylang.lower.samplers_counts import COUNTS
+from energylang.lower.samplers_vectors import VECTORS
 
 
 def _family(noise_of: Callable[[Array, Shape], Array], scale: str = "sigma") -> Sampler:
     """A location and scale family."""
-    return _scalars(lambda key, shape, mu, sigma: _finite(mu + sigma * noise_of(key, shape)), "mu", scale)
+    return scalars(lambda key, shape, mu, sigma: clip_finite(mu + sigma * noise_of(key, shape)), "mu", scale)
 
 
 def _t(key: Array, nu: Array) -> Array:
@@ -66,40 +27,40 @@ def _t(key: Array, nu: Array) -> Array:
 
 
 def _student_t(key: Array, shape: Shape, nu: Array, mu: Array, sigma: Array) -> Array:
-    return _finite(mu + sigma * _t(key, nu))
+    return clip_finite(mu + sigma * _t(key, nu))
 
 
 def _half_student_t(key: Array, shape: Shape, nu: Array, sigma: Array) -> Array:
-    return _positive(sigma * jnp.abs(_t(key, nu)))
+    return clip_positive(sigma * jnp.abs(_t(key, nu)))
 
 
 def _half(noise_of: Callable[[Array, Shape], Array]) -> Sampler:
-    return _scalars(lambda key, shape, sigma: _positive(sigma * jnp.abs(noise_of(key, shape))), "sigma")
+    return scalars(lambda key, shape, sigma: clip_positive(sigma * jnp.abs(noise_of(key, shape))), "sigma")
 
 
 def _lognormal(key: Array, shape: Shape, mu: Array, sigma: Array) -> Array:
-    return _positive(jnp.exp(mu + sigma * noise.normal(key, shape)))
+    return clip_positive(jnp.exp(mu + sigma * noise.normal(key, shape)))
 
 
 def _exponential(key: Array, shape: Shape, beta: Array) -> Array:
-    return _positive(noise.exponential(key, shape) / beta)
+    return clip_positive(noise.exponential(key, shape) / beta)
 
 
 def _gamma(key: Array, shape: Shape, alpha: Array, beta: Array) -> Array:
-    return _positive(jnp.exp(noise.log_gamma(key, alpha) - jnp.log(beta)))
+    return clip_positive(jnp.exp(noise.log_gamma(key, alpha) - jnp.log(beta)))
 
 
 def _inverse_gamma(key: Array, shape: Shape, alpha: Array, beta: Array) -> Array:
-    return _positive(jnp.exp(jnp.log(beta) - noise.log_gamma(key, alpha)))
+    return clip_positive(jnp.exp(jnp.log(beta) - noise.log_gamma(key, alpha)))
 
 
 def _weibull(key: Array, shape: Shape, alpha: Array, sigma: Array) -> Array:
-    return _positive(jnp.exp(jnp.log(sigma) + jnp.log(noise.exponential(key, shape)) / alpha))
+    return clip_positive(jnp.exp(jnp.log(sigma) + jnp.log(noise.exponential(key, shape)) / alpha))
 
 
 def _beta(key: Array, shape: Shape, alpha: Array, beta: Array) -> Array:
     log_odds = noise.log_gamma(fold(key, 0), alpha) - noise.log_gamma(fold(key, 1), beta)
-    return _unit(jax.nn.sigmoid(log_odds))
+    return clip_unit(jax.nn.sigmoid(log_odds))
 
 
 def _uniform(key: Array, shape: Shape, alpha: Array, beta: Array) -> Array:
@@ -108,64 +69,91 @@ def _uniform(key: Array, shape: Shape, alpha: Array, beta: Array) -> Array:
     return jnp.clip(inside, jnp.nextafter(alpha, beta), jnp.nextafter(beta, alpha))
 
 
-def _bernoulli(key: Array, shape: Shape, theta: Array) -> Array:
-    u, v = noise.uniform(key, shape)
-    return jnp.where(u < v, u < theta, v > 1.0 - theta).astype(jnp.int32)
+def _von_mises(key: Array, shape: Shape, mu: Array, kappa: Array) -> Array:
+    angle = noise.von_mises(key, kappa) + jnp.remainder(mu + jnp.pi, 2.0 * jnp.pi) - jnp.pi
+    wrapped = jnp.where(angle > jnp.pi, angle - 2.0 * jnp.pi, jnp.where(angle < -jnp.pi, angle + 2.0 * jnp.pi, angle))
+    edge = jnp.nextafter(jnp.asarray(jnp.pi, wrapped.dtype), 0.0)
+    return jnp.clip(wrapped, -edge, edge)
 
 
-def _bernoulli_logit(key: Array, shape: Shape, alpha: Array) -> Array:
-    return (alpha + noise.logistic(key, shape) > 0.0).astype(jnp.int32)
+def _skew_normal(key: Array, shape: Shape, xi: Array, omega: Array, alpha: Array) -> Array:
+    size = jnp.abs(noise.normal(fold(key, 0), shape))
+    free = noise.normal(fold(key, 1), shape)
+    length = jnp.hypot(1.0, alpha)
+    return clip_finite(xi + omega * (size * (alpha / length) + free / length))
 
 
-def _categorical_of(name: str, log_weights: Callable[[Array], Array]) -> Sampler:
-    """The largest of Gumbel variates moved by log weights (Gumbel 1954; Maddison et al. 2014)."""
-
-    def sampler(key: Array, arguments: Mapping[str, Any], batch: Shape) -> Array:
-        given = jnp.asarray(arguments[name], jnp.result_type(float))
-        size = given.shape[-1]
-        moved = log_weights(given) + noise.gumbel(key, (*batch, size))
-        return jnp.argmax(moved, axis=-1).astype(jnp.int32)
-
-    return sampler
+def _exp_mod_normal(key: Array, shape: Shape, mu: Array, sigma: Array, rate: Array) -> Array:
+    return mu + sigma * noise.normal(fold(key, 0), shape) + noise.exponential(fold(key, 1), shape) / rate
 
 
-def _poisson(key: Array, shape: Shape, rate: Array) -> Array:
-    return noise.counts(noise.poisson(key, rate))
+def _pareto_type_2(key: Array, shape: Shape, mu: Array, scale: Array, alpha: Array) -> Array:
+    return jnp.maximum(mu, clip_finite(mu + scale * jnp.expm1(noise.exponential(key, shape) / alpha)))
 
 
-def _poisson_log(key: Array, shape: Shape, alpha: Array) -> Array:
-    return _poisson(key, shape, jnp.minimum(jnp.exp(alpha), 2.0 * noise.LARGEST_COUNT))
+def _pareto(key: Array, shape: Shape, y_min: Array, alpha: Array) -> Array:
+    return jnp.maximum(y_min, clip_positive(jnp.exp(jnp.log(y_min) + noise.exponential(key, shape) / alpha)))
 
 
-def _dirichlet(key: Array, arguments: Mapping[str, Any], batch: Shape) -> Array:
-    alpha = jnp.asarray(arguments["alpha"], jnp.result_type(float))
-    logs = noise.log_gamma(key, jnp.broadcast_to(alpha, (*batch, alpha.shape[-1])))
-    return _positive(jax.nn.softmax(logs, axis=-1))
+def _frechet(key: Array, shape: Shape, alpha: Array, sigma: Array) -> Array:
+    return clip_positive(jnp.exp(jnp.log(sigma) - jnp.log(noise.exponential(key, shape)) / alpha))
+
+
+def _rayleigh(key: Array, shape: Shape, sigma: Array) -> Array:
+    return clip_positive(sigma * jnp.sqrt(2.0 * noise.exponential(key, shape)))
+
+
+def _loglogistic(key: Array, shape: Shape, alpha: Array, beta: Array) -> Array:
+    return clip_positive(jnp.exp(jnp.log(alpha) + noise.logistic(key, shape) / beta))
+
+
+def _chi_square(key: Array, shape: Shape, nu: Array) -> Array:
+    return _gamma(key, shape, 0.5 * nu, jnp.full_like(nu, 0.5))
+
+
+def _inv_chi_square(key: Array, shape: Shape, nu: Array) -> Array:
+    return _inverse_gamma(key, shape, 0.5 * nu, jnp.full_like(nu, 0.5))
+
+
+def _scaled_inv_chi_square(key: Array, shape: Shape, nu: Array, sigma: Array) -> Array:
+    return _inverse_gamma(key, shape, 0.5 * nu, 0.5 * nu * sigma**2)
+
+
+def _beta_proportion(key: Array, shape: Shape, mu: Array, kappa: Array) -> Array:
+    return _beta(key, shape, mu * kappa, (1.0 - mu) * kappa)
 
 
 SAMPLERS: dict[str, Sampler] = {
     "normal": _family(noise.normal),
-    "student_t": _scalars(_student_t, "nu", "mu", "sigma"),
+    "std_normal": lambda key, arguments, batch: noise.normal(key, batch),
+    "student_t": scalars(_student_t, "nu", "mu", "sigma"),
     "cauchy": _family(noise.cauchy),
     "laplace": _family(noise.laplace),
     "logistic": _family(noise.logistic),
     "gumbel": _family(noise.gumbel, scale="beta"),
+    "skew_normal": scalars(_skew_normal, "xi", "omega", "alpha"),
+    "exp_mod_normal": scalars(_exp_mod_normal, "mu", "sigma", "lambda"),
+    "pareto_type_2": scalars(_pareto_type_2, "mu", "lambda", "alpha"),
     "half_normal": _half(noise.normal),
-    "half_student_t": _scalars(_half_student_t, "nu", "sigma"),
+    "half_student_t": scalars(_half_student_t, "nu", "sigma"),
     "half_cauchy": _half(noise.cauchy),
-    "lognormal": _scalars(_lognormal, "mu", "sigma"),
-    "exponential": _scalars(_exponential, "beta"),
-    "gamma": _scalars(_gamma, "alpha", "beta"),
-    "inverse_gamma": _scalars(_inverse_gamma, "alpha", "beta"),
-    "weibull": _scalars(_weibull, "alpha", "sigma"),
-    "beta": _scalars(_beta, "alpha", "beta"),
-    "uniform": _scalars(_uniform, "alpha", "beta"),
-    "bernoulli": _scalars(_bernoulli, "theta"),
-    "bernoulli_logit": _scalars(_bernoulli_logit, "alpha"),
-    "categorical": _categorical_of("theta", jnp.log),
-    "categorical_logit": _categorical_of("beta", lambda x: x),
-    "poisson": _scalars(_poisson, "lambda"),
-    "poisson_log": _scalars(_poisson_log, "alpha"),
-    "dirichlet": _dirichlet,
+    "lognormal": scalars(_lognormal, "mu", "sigma"),
+    "exponential": scalars(_exponential, "beta"),
+    "gamma": scalars(_gamma, "alpha", "beta"),
+    "inverse_gamma": scalars(_inverse_gamma, "alpha", "beta"),
+    "chi_square": scalars(_chi_square, "nu"),
+    "inv_chi_square": scalars(_inv_chi_square, "nu"),
+    "scaled_inv_chi_square": scalars(_scaled_inv_chi_square, "nu", "sigma"),
+    "weibull": scalars(_weibull, "alpha", "sigma"),
+    "frechet": scalars(_frechet, "alpha", "sigma"),
+    "rayleigh": scalars(_rayleigh, "sigma"),
+    "loglogistic": scalars(_loglogistic, "alpha", "beta"),
+    "pareto": scalars(_pareto, "y_min", "alpha"),
+    "beta": scalars(_beta, "alpha", "beta"),
+    "beta_proportion": scalars(_beta_proportion, "mu", "kappa"),
+    "uniform": scalars(_uniform, "alpha", "beta"),
+    "von_mises": scalars(_von_mises, "mu", "kappa"),
+    **COUNTS,
+    **VECTORS,
 }
 """By the name of the distribution. The same names, without JAX, stand in `energylang.check.draws`."""
