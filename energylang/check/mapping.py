@@ -130,6 +130,8 @@ class _Lifting:
             case "stack":
                 wide, depth = self._same_batch(operands)
                 return self._batch_first(self._made(wide, ()), 1, depth)
+            case "cholesky" | "triangular_solve":
+                return self._made([o.value for o in operands], node.attributes)
         raise _NotLifted
 
     def _made(self, operands: Sequence[Expr], attributes: tuple) -> Found:

@@ -79,6 +79,29 @@ def test_density(name):
                 np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-6)
 
 
+def test_a_covariance_is_factored_once():
+    """A batch of vectors shares the Cholesky factor of one covariance; and the values are those of each row."""
+    law = LAWS["multi_normal"]
+    text = "data S: real[2, 2]\nenergy e(x: real[5, 2]) {\n  x ~ multi_normal([0.3, -1], S)\n}"
+    with jax.enable_x64(True):
+        energy = energylang.compile(text, data={"S": law.arguments[1]})["e"]
+        x = np.random.default_rng(0).normal(size=(5, 2))
+        assert float(energy(x=x)) == pytest.approx(-sum(law.log_density(row) for row in x), rel=1e-9)
+        shapes = [
+            str(e.outvars[0].aval)
+            for e in _equations(jax.make_jaxpr(lambda x: energy(x=x))(x).jaxpr)
+            if e.primitive.name == "cholesky"
+        ]
+        assert shapes == ["float64[2,2]"]
+
+
+def _equations(jaxpr):
+    for equation in jaxpr.eqns:
+        yield equation
+        for inner in jax.core.jaxprs_in_params(equation.params):
+            yield from _equations(inner)
+
+
 LARGE = {
     "gamma": [(1e5, 1e4), (3e7, 3.0)],
     "inverse_gamma": [(1e5, 1e4)],
