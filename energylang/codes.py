@@ -253,6 +253,14 @@ _register(
             "argument outside its space",
             "A distribution's argument can be shown to lie outside what it takes: a negative scale, a probability above one.",
         ),
+        "E0410": (
+            "bound not known yet",
+            "A bound of `interval(a, b)` may use consts, data, params, conditions and the variables declared before it in the signature. What comes after it has no value yet when the bound is needed, and two spaces cannot bound each other. Change the order of the declarations.",
+        ),
+        "E0411": (
+            "shape of a bound",
+            "Bounds broadcast to the shape of their space and never enlarge it: `interval(0, a)[N]` with `a: real[N]` bounds each entry by its own.",
+        ),
         "E0500": ("not in this version", "The language has this, and this version of EnergyLang does not do it yet."),
         "E0501": (
             "target of `~`",
@@ -329,6 +337,16 @@ _register(
         ),
         "E0609": ("nothing to do", "The file declares no energy."),
     }
+)
+
+_register(
+    {
+        "E0412": (
+            "bounds in the wrong order",
+            "With these data the lower bound of an interval is not below the upper one, so the space is empty. For bounds that depend on variables or params the energy is infinite wherever that happens.",
+        ),
+    },
+    exit_code=3,
 )
 
 _register(

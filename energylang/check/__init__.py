@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from energylang.check import nets, schedules
+from energylang.check.bounds import in_turn
 from energylang.check.constants import const, evaluate
 from energylang.check.context import POISON, Const, Context, Found, Poison, Recorder
 from energylang.check.energies import checked, space_like
@@ -118,6 +120,7 @@ def _check(context: Context, modules: list[Context]) -> Program | None:
 
 def _declarations(context: Context) -> None:
     """Everything that a module declares, but its tasks: these are for those who run it itself."""
+    _order_free(context)
     _data(context)
     for name, declaration in context.values.items():
         if isinstance(declaration, ast.Const):
@@ -144,31 +147,41 @@ def _declarations(context: Context) -> None:
 def _data(context: Context) -> None:
     declarations = [d for d in context.module.declarations if isinstance(d, ast.Data)]
     for declaration in declarations:
-        name = declaration.name.text
-        space = space_of(context, declaration.type, context.top, data=True)
-        if space is None:
-            context.top.entries[name] = POISON
-            context.solvable.update(context.full(n) for n in _dim_names(declaration.type))
-            continue
-        default = None
-        if declaration.default is not None:
-            default = _default(context, declaration.default, len(space.shape))
-        file = context.folder + declaration.source.value if declaration.source else None
-        symbol = Data(context.full(name), space, declaration.name.span, default, file)
-        context.data[name] = symbol
-        context.solvable.update(n for d in space.shape if (n := d.single_name))
-        found = space.range
-        if space.kind == "int":
-            size = Dim.of(context.full(name))
-            found = Range(size, size) if not space.shape else space.range
-        reference = Reference(space.type, declaration.name.span, symbol, range=found)
-        context.top.entries[name] = context.record(declaration.name.span, reference)
+        # A bound may use the sizes of its own array, and other data wherever they stand.
+        context.solvable.update(context.full(d.text) for d in declaration.type.dims if isinstance(d, ast.Name))
+        context.top.entries[declaration.name.text] = in_turn(
+            context, declaration, partial(_datum, context, declaration)
+        )
+    for declaration in declarations:
+        context.top.find(declaration.name.text)
+    context.data = {d.name.text: context.data[d.name.text] for d in declarations if d.name.text in context.data}
     for symbol in context.data.values():
         require_solvable(context, symbol.space.shape, symbol.space.cardinality, symbol.span, symbol.name, frozenset())
 
 
-def _dim_names(node: ast.TypeExpression) -> set[str]:
-    return {d.text for d in node.dims if isinstance(d, ast.Name)}
+def _datum(context: Context, declaration: ast.Data) -> Found:
+    name = declaration.name.text
+    space = space_of(context, declaration.type, context.top, data=True)
+    if space is None:
+        return POISON
+    outside = [s.name for s in symbols(*space.bounds) if isinstance(s, Param)]
+    if outside:
+        return context.error(
+            "E0503", f"a bound of `{name}` uses `{outside[0]}`, which is learned, and data are there before", declaration.type.span,
+            fix="bound data by consts and data",
+        )  # fmt: skip
+    default = None
+    if declaration.default is not None:
+        default = _default(context, declaration.default, len(space.shape))
+    file = context.folder + declaration.source.value if declaration.source else None
+    symbol = Data(context.full(name), space, declaration.name.span, default, file)
+    context.data[name] = symbol
+    found = space.range
+    if space.kind == "int":
+        size = Dim.of(context.full(name))
+        found = Range(size, size) if not space.shape else space.range
+    reference = Reference(space.type, declaration.name.span, symbol, range=found)
+    return context.record(declaration.name.span, reference)
 
 
 def _default(context: Context, node: ast.Expression, rank: int) -> Any:
@@ -180,32 +193,34 @@ def _default(context: Context, node: ast.Expression, rank: int) -> Any:
 
 
 def _params(context: Context) -> None:
-    for declaration in context.module.declarations:
-        if not isinstance(declaration, ast.Param):
-            continue
-        name = declaration.name.text
-        space = space_of(context, declaration.type, context.top)
-        if space is not None and space.info.discrete:
-            context.error(
-                "E0404",
-                f"a param is learned by gradients, and `{space.kind}` is discrete",
-                declaration.type.span,
-                fix="use a real space",
-            )
-            space = None
-        start = _start(context, declaration.start) if declaration.start is not None else None
-        value = (
-            _default(context, declaration.value, len(space.shape) if space else 0)
-            if declaration.value is not None
-            else None
+    declarations = [d for d in context.module.declarations if isinstance(d, ast.Param)]
+    for name in [d.name.text for d in declarations]:
+        context.top.find(name)
+    context.params = {d.name.text: context.params[d.name.text] for d in declarations if d.name.text in context.params}
+
+
+def _param(context: Context, declaration: ast.Param) -> Found:
+    name = declaration.name.text
+    space = space_of(context, declaration.type, context.top)
+    if space is not None and space.info.discrete:
+        context.error(
+            "E0404",
+            f"a param is learned by gradients, and `{space.kind}` is discrete",
+            declaration.type.span,
+            fix="use a real space",
         )
-        if space is None or not require_solvable(context, space.shape, None, declaration.name.span, name, frozenset()):
-            context.top.entries[name] = POISON
-            continue
-        symbol = Param(context.full(name), space, declaration.name.span, value, start)
-        context.params[name] = symbol
-        reference = Reference(space.type, declaration.name.span, symbol, range=space.range)
-        context.top.entries[name] = context.record(declaration.name.span, reference)
+        space = None
+    start = _start(context, declaration.start) if declaration.start is not None else None
+    value = None
+    if declaration.value is not None:
+        value = _default(context, declaration.value, len(space.shape) if space else 0)
+    if space is None or not require_solvable(context, space.shape, None, declaration.name.span, name, frozenset()):
+        return POISON
+    symbol = Param(context.full(name), space, declaration.name.span, value, start)
+    context.params[name] = symbol
+    return context.record(
+        declaration.name.span, Reference(space.type, declaration.name.span, symbol, range=space.range)
+    )
 
 
 def _start(context: Context, node: ast.Expression) -> tuple[str, float, float] | None:
@@ -222,8 +237,12 @@ def _start(context: Context, node: ast.Expression) -> tuple[str, float, float] |
     return None
 
 
-def _lets(context: Context) -> None:
+def _order_free(context: Context) -> None:
+    """Lets and params stand in the scope before any is read: bounds may use them wherever they are declared."""
     for declaration in context.module.declarations:
+        if isinstance(declaration, ast.Param):
+            compute_param = in_turn(context, declaration, partial(_param, context, declaration))
+            context.top.entries[declaration.name.text] = compute_param
         if not isinstance(declaration, ast.Let):
             continue
         if len(declaration.names) > 1:
@@ -237,6 +256,9 @@ def _lets(context: Context) -> None:
             return _let(context, declaration, name)
 
         context.top.entries[name.text] = compute
+
+
+def _lets(context: Context) -> None:
     for declaration in context.module.declarations:
         if isinstance(declaration, ast.Let) and len(declaration.names) == 1:
             context.top.find(declaration.names[0].text)

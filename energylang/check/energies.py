@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from energylang.check.bounds import hide_later, later
 from energylang.check.compositions import composition
 from energylang.check.context import POISON, Context, Found, Poison, Scope, literal
 from energylang.check.densities import Density, density
@@ -30,7 +31,7 @@ from energylang.ir.nodes import (
     Variable,
     symbols,
 )
-from energylang.ir.types import Kind, Space
+from energylang.ir.types import Kind, Space, show_bound
 from energylang.source import Span
 from energylang.syntax import ast
 
@@ -96,20 +97,34 @@ def energy(context: Context, declaration: ast.Energy) -> Energy | None:
         _add_term(context, draft, expression(context, declaration.body, scope), declaration.body.span)
     if draft.failed:
         return None
-    used = symbols(*(t.value for t in draft.terms))
+    # The energy of a uniform law does not mention what it is the law of.
+    used = {*symbols(*(t.value for t in draft.terms)), *(base_symbol(target) for target, _, _ in draft.tildes)}
     for variable in variables:
-        unbounded = variable.space.kind not in ("unit", "interval", "simplex") and not variable.space.discrete
-        if variable not in used and unbounded:
-            context.diagnostics.add(
-                "L0102", f"no term mentions `{variable.name}`, so it is flat on {variable.space.kind}", variable.span,
-                fix=f"give it a density: `{variable.name} ~ …`",
-            )  # fmt: skip
+        if variable not in used and not variable.space.discrete:
+            _flat(context, variable)
     _mark_densities(draft)
     normalisation, reason = _normalisation(declaration, variables, draft)
     return Energy(
         context.full(declaration.name.text), declaration.name.span, declaration.doc, variables, conditions, tuple(draft.terms),
         tuple(draft.reports), normalisation, reason, laws=tuple(_laws(draft)),
     )  # fmt: skip
+
+
+def _flat(context: Context, variable: Variable) -> None:
+    """A lint for a variable without a density, where that is improper or weighs what bounds it."""
+    space = variable.space
+    bounding = sorted({s.name for s in symbols(*space.bounds) if isinstance(s, Variable)})
+    if not space.bounded:
+        context.diagnostics.add(
+            "L0102", f"no term mentions `{variable.name}`, so it is flat on {replace(space, shape=())}", variable.span,
+            fix=f"give it a density: `{variable.name} ~ …`",
+        )  # fmt: skip
+    elif bounding:
+        context.diagnostics.add(
+            "L0102", f"no term mentions `{variable.name}`, so it is flat on {replace(space, shape=())}", variable.span,
+            cause=f"the width varies, and the density of `{', '.join(bounding)}` is weighted by it",
+            fix=f"for a uniform law given the bounds: `{variable.name} ~ uniform({show_bound(space.low)}, {show_bound(space.high)})`",
+        )  # fmt: skip
 
 
 def _composed(context: Context, declaration: ast.Energy) -> Energy | None:
@@ -136,7 +151,7 @@ def _symbols(
     failed = False
     extra: set[str] = set()
     ordered = [(p, False) for p in signature.conditions] + [(p, True) for p in signature.variables]
-    for parameter, random in ordered:
+    for place, (parameter, random) in enumerate(ordered):
         name = parameter.name.text
         if name in names:
             context.error(
@@ -145,6 +160,9 @@ def _symbols(
             failed = True
             continue
         names[name] = parameter.name.span
+        if parameter.type is not None:
+            hide_later(context, scope, [p for p, _ in ordered[place:] if p.name.text not in names], parameter.type.span)
+            scope.entries[name] = later(context, name, parameter.name.span, parameter.type.span)
         space = space_of(context, parameter.type, scope, data=not random) if parameter.type else None
         if space is None:
             scope.entries[name] = POISON
@@ -154,6 +172,7 @@ def _symbols(
             # A condition fixes the dims that it names alone, and an int is a dim itself.
             extra |= {n for d in space.shape if (n := d.single_name)}
             extra |= {name} if space.kind in ("int", "count") and not space.shape else set()
+            scope.dims |= context.own_dims(extra)
         elif space.kind == "count":
             context.not_yet("unbounded counts as variables are", parameter.span)
             failed = True
@@ -412,7 +431,9 @@ def _normalisation(declaration: ast.Energy, variables: tuple[Variable, ...], dra
         if not found.exact_support:
             return Normalisation.UNKNOWN, f"`{found.name}` is cut by the space of `{symbol.name}`"
         seen.add(symbol.name)
-        depends[symbol.name] = {s.name for s in symbols(*found.arguments) if isinstance(s, Variable)}
+        depends[symbol.name] = {
+            s.name for s in symbols(*found.arguments, *symbol.space.bounds) if isinstance(s, Variable)
+        }
     missing = [v.name for v in variables if v.name not in seen]
     if missing:
         return Normalisation.UNKNOWN, f"`{', '.join(missing)}` has no density of its own"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from energylang.check.bounds import interval
 from energylang.check.constants import const, evaluate
 from energylang.check.context import Context, Poison, Scope, did_you_mean
 from energylang.diagnostics import Label
@@ -60,7 +61,7 @@ def space_of(context: Context, node: ast.TypeExpression, scope: Scope, *, data: 
     if name == "cat":
         return _categorical(context, node, shape, scope)
     if name == "interval":
-        return _interval(context, node, shape)
+        return interval(context, node, shape, scope)
     return Space(name, shape)
 
 
@@ -86,22 +87,6 @@ def _categorical(context: Context, node: ast.TypeExpression, shape: Shape, scope
         context.error("E0404", f"`cat({cardinality})` has no values", node.arguments[0].span, fix="give at least 1")
         return None
     return Space("cat", shape, cardinality=cardinality)
-
-
-def _interval(context: Context, node: ast.TypeExpression, shape: Shape) -> Space | None:
-    bounds = [evaluate(context, a) for a in node.arguments]
-    if bounds[0] is None or bounds[1] is None:
-        return None
-    low, high = float(bounds[0]), float(bounds[1])
-    if not low < high or low == float("-inf") or high == float("inf"):
-        context.error(
-            "E0404",
-            f"`interval({low:g}, {high:g})` is not a bounded interval",
-            node.span,
-            fix="the lower bound first, both finite",
-        )
-        return None
-    return Space("interval", shape, low=low, high=high)
 
 
 def dim_of(context: Context, node: ast.Expression, scope: Scope) -> Dim | None:

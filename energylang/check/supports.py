@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING
 
-from energylang.check.constants import evaluate
-from energylang.check.context import Context
+from energylang.check.context import Context, Poison
+from energylang.check.expressions import expression
 from energylang.diagnostics import Label
-from energylang.ir.nodes import Apply, Data, Expr, Let, Literal, Local, Param, Reference, Variable, symbols
-from energylang.ir.types import SPACES, Dim, Space, show_shape
+from energylang.ir.compare import same_bound
+from energylang.ir.nodes import Apply, Data, Expr, Let, Literal, Local, Param, Reference, Symbol, Variable, symbols
+from energylang.ir.operations import type_of
+from energylang.ir.types import SPACES, Dim, Space, show_bound, show_shape
 from energylang.syntax import ast
 
 if TYPE_CHECKING:
@@ -65,14 +69,13 @@ def supported(context: Context, call: Call, parameter: ast.Parameter, target: Ex
     if not isinstance(symbol, Variable | Data):
         return True
     space = symbol.space
-    random = isinstance(symbol, Variable)
     part = _cuts_events(target)
-    allowed, exact = _compare(context, call, parameter.type, space, random)
-    if allowed and part and wanted in ("simplex", "ordered", "positive_ordered"):
+    allowed, exact = _compare(context, call, parameter.type, space, target)
+    if allowed and part and SPACES[wanted].event_rank:
         context.error(
             "E0401", f"`{call.name}` takes whole events, and this is a part of `{symbol.name}`", target.span,
             related=[Label(symbol.span, f"`{symbol.name}` is {space}")],
-            cause="entries of a simplex or of an ordered vector are no such thing by themselves", fix=f"give all of `{symbol.name}` the density",
+            cause=f"entries of a `{wanted}` are no such thing by themselves", fix=f"give all of `{symbol.name}` the density",
         )  # fmt: skip
         return False
     if allowed:
@@ -80,22 +83,31 @@ def supported(context: Context, call: Call, parameter: ast.Parameter, target: Ex
             call.exact_support = False
             return _truncated(context, call, parameter, symbol, space, part)
         return True
-    shown = "cat(k)" if wanted == "cat" else wanted
-    if wanted == "interval":
-        shown = _interval_text(context, call, parameter.type)
+    shown, before = _shown(context, call, parameter.type)
     context.error(
-        "E0401", f"`{call.name}` lives on {shown}, and `{symbol.name}` is {Space(space.kind, (), space.cardinality, space.low, space.high)}",
+        "E0401", f"`{call.name}` lives on {shown}, and `{symbol.name}` is {replace(space, shape=())}",
         target.span, related=[Label(symbol.span, "declared here")],
         cause=f"values of `{symbol.name}` outside the support have no density" if SPACES[wanted].discrete == space.discrete
         else "a density and a probability mass are different things",
-        fix=f"declare `{symbol.name}: {shown}{show_shape(space.shape)}`" if SPACES[wanted].discrete == space.discrete else "choose a distribution on its space",
+        fix=f"declare `{symbol.name}: {shown}{show_shape(space.shape)}`{before}" if SPACES[wanted].discrete == space.discrete else "choose a distribution on its space",
     )  # fmt: skip
     return False
 
 
-def _compare(context: Context, call: Call, wanted: ast.TypeExpression, space: Space, random: bool) -> tuple[bool, bool]:
-    """(whether the space lies inside the wanted one, whether they are equal)."""
+def _shown(context: Context, call: Call, wanted: ast.TypeExpression) -> tuple[str, str]:
+    """A wanted space as one declares it, and what must stand before such a declaration."""
+    if wanted.name.text != "interval":
+        return "cat(k)" if wanted.name.text == "cat" else wanted.name.text, ""
+    low, high = _wanted_bounds(context, call, wanted)
+    names = sorted({s.name for b in (low, high) if isinstance(b, Expr) for s in symbols(b) if isinstance(s, Variable)})
+    after = f", after `{', '.join(names)}`" if names else ""
+    return f"interval({show_bound(low)}, {show_bound(high)})", after
+
+
+def _compare(context: Context, call: Call, wanted: ast.TypeExpression, space: Space, target: Expr) -> tuple[bool, bool]:
+    """(whether the space of a target lies inside the wanted one, whether they are equal)."""
     name = wanted.name.text
+    random = isinstance(base_symbol(target), Variable)
     if name == space.kind and name != "interval":
         return True, True
     if SPACES[name].discrete:
@@ -108,38 +120,72 @@ def _compare(context: Context, call: Call, wanted: ast.TypeExpression, space: Sp
         return not random and name == "real", False
     if name == "real":
         return True, False
+    found = space.range
     if name == "positive":
-        inside = space.kind in ("unit", "positive_ordered", "simplex")
-        return inside or (space.low is not None and space.low >= 0.0), False
+        low = found.number_low()
+        return low is not None and low >= 0.0, False
     if name in ("unit", "interval"):
-        low, high = (0.0, 1.0) if name == "unit" else _interval_bounds(context, call, wanted)
-        bottom, top = (0.0, 1.0) if space.kind in ("unit", "simplex") else (space.low, space.high)
-        if low is None or high is None or bottom is None or top is None:
-            return False, False
-        return low <= bottom and top <= high, (low, high) == (bottom, top) and space.kind != "simplex"
+        low, high = (0.0, 1.0) if name == "unit" else _wanted_bounds(context, call, wanted)
+        bottom, top = (
+            (0.0, 1.0) if space.kind in ("unit", "simplex") else (_part(space.low, target), _part(space.high, target))
+        )
+        equal_low, equal_high = same_bound(low, bottom), same_bound(high, top)
+        inside = (equal_low or _below(low, found.number_low())) and (equal_high or _below(found.number_high(), high))
+        return inside, equal_low and equal_high and space.kind != "simplex"
     return False, False
 
 
-def _interval_bounds(context: Context, call: Call, wanted: ast.TypeExpression) -> tuple[float | None, float | None]:
-    bounds: list[float | None] = []
+def _below(low: float | Expr | None, high: float | Expr | None) -> bool:
+    """Whether a number is at most another; what is not known to be is not."""
+    if low == -inf or high == inf:
+        return True
+    return isinstance(low, int | float) and isinstance(high, int | float) and low <= high
+
+
+def _part(bound: float | Expr | None, target: Expr) -> float | Expr | None:
+    """A bound of a variable as a bound of its index or slice: cut in the same way where it has the same axes."""
+    path: list[Apply] = []
+    while isinstance(target, Apply) and target.operation == "index":
+        path.append(target)
+        target = target.arguments[0]
+    if not isinstance(bound, Expr) or bound.type.shape != target.type.shape:
+        return bound if not isinstance(bound, Expr) or not bound.type.shape or not path else None
+    for step in reversed(path):
+        kind, found = type_of("index", (bound, *step.arguments[1:]), step.attributes)
+        bound = Apply(kind, bound.span, "index", (bound, *step.arguments[1:]), step.attributes, range=found)
+    return bound
+
+
+def _wanted_bounds(
+    context: Context, call: Call, wanted: ast.TypeExpression
+) -> tuple[float | Expr | None, float | Expr | None]:
+    """The bounds of a distribution's support with the arguments of the call in place; None after a diagnostic."""
+    home = context.home(call.declaration)
+    scope = home.top.child()
+    scope.dims = dict(call.dims)
+    scope.entries |= call.conditions
+    bounds: list[float | Expr | None] = []
     for argument in wanted.arguments:
-        value = call.conditions.get(argument.text) if isinstance(argument, ast.Name) else None
-        if value is None:
-            known = evaluate(context.home(call.declaration), argument, quiet=True)
-        else:
-            known = value.value if isinstance(value, Literal) else None
-        bounds.append(None if known is None else float(known))
+        # An argument as it is keeps its place in the model's text; what is computed from arguments has the library's.
+        given = call.conditions.get(argument.text) if isinstance(argument, ast.Name) else None
+        value = expression(home, argument, scope) if given is None else given
+        bounds.append(
+            None if isinstance(value, Poison) else float(value.value) if isinstance(value, Literal) else value
+        )
     return bounds[0], bounds[1]
 
 
-def _interval_text(context: Context, call: Call, wanted: ast.TypeExpression) -> str:
-    low, high = _interval_bounds(context, call, wanted)
-    return "interval(low, high) with constant bounds" if low is None or high is None else f"interval({low:g}, {high:g})"
+def _vary(arguments: tuple[Symbol, ...]) -> bool:
+    return any(not isinstance(s, Data | Let) for s in arguments)
 
 
-def _untruncated(space: Space) -> str:
+def _untruncated(call: Call, space: Space) -> str:
     if space.kind in ("ordered", "positive_ordered"):
         return "give all entries one distribution with scalar arguments, or use constant arguments"
+    if space.kind == "interval":
+        ends = [f"lower = {show_bound(space.low)}"] if space.low != -inf else []
+        ends += [f"upper = {show_bound(space.high)}"] if space.high != inf else []
+        return f"write `truncate({', '.join([call.span.text, *ends])})`, which has the constant"
     whole = {"positive": ", such as `half_normal`", "unit": ", such as `beta`"}.get(space.kind, "")
     return f"use a distribution on {space.kind}{whole}, or constant arguments"
 
@@ -148,7 +194,8 @@ def _truncated(
     context: Context, call: Call, parameter: ast.Parameter, symbol: Variable, space: Space, part: bool
 ) -> bool:
     """The space cuts the support: a constant is missing, harmless only where the arguments are constant."""
-    varying = sorted({s.name for v in call.conditions.values() for s in symbols(v) if not isinstance(s, Data | Let)})
+    arguments = symbols(*call.conditions.values())
+    varying = sorted({s.name for s in (*arguments, *symbols(*space.bounds)) if not isinstance(s, Data | Let)})
     # Ordering k draws of one law cuts their density by the constant k!, whatever its arguments are.
     batches = [call.batches[p.name.text] for p in call.signature.conditions]
     one_law = all(not batch or batch[-1].constant == 1 for batch in batches)
@@ -157,15 +204,15 @@ def _truncated(
     exchangeable = ordered and not part and one_law and same_reach
     if varying and not exchangeable:
         context.error(
-            "E0402", f"`{call.name}` is cut to {space.kind} here, and its arguments vary", call.span,
+            "E0402", f"`{call.name}` is cut to {replace(space, shape=())} here, and {'its arguments' if _vary(arguments) else 'the bounds'} vary", call.span,
             related=[Label(symbol.span, "declared here")],
             cause=f"the missing normalising constant depends on `{', '.join(varying)}`",
-            fix=_untruncated(space),
+            fix=_untruncated(call, space),
         )  # fmt: skip
         return False
     if not ordered:
         context.diagnostics.add(
-            "L0101", f"`{call.name}` is cut to {space.kind} for `{symbol.name}`: a density up to a constant", call.span,
+            "L0101", f"`{call.name}` is cut to {replace(space, shape=())} for `{symbol.name}`: a density up to a constant", call.span,
             fix="`half_normal`, `half_cauchy` and `half_student_t` are whole on the positive reals" if space.kind == "positive" else "",
         )  # fmt: skip
     return True

@@ -229,9 +229,10 @@ def walk(*roots: Expr) -> Iterator[Expr]:
             yield expr
 
 
-def symbols(*roots: Expr, through_lets: bool = False) -> tuple[Symbol, ...]:
-    """The symbols that the roots mention, each once; with `through_lets` also those that top-level lets are made of.
+def symbols(*roots: Expr, through_lets: bool = False, through_bounds: bool = False) -> tuple[Symbol, ...]:
+    """The symbols that the roots mention, each once.
 
+    through_lets: also those that top-level lets are made of. through_bounds: also those in the bounds of their spaces.
     What a `Marginal` sums out is its own, and not among them.
     """
     found: dict[int, Symbol] = {}
@@ -245,6 +246,8 @@ def symbols(*roots: Expr, through_lets: bool = False) -> tuple[Symbol, ...]:
                 found[id(expr.symbol)] = expr.symbol
                 if through_lets and isinstance(expr.symbol, Let) and expr.symbol.value is not None:
                     pending.append(expr.symbol.value)
+                if through_bounds:
+                    pending += expr.symbol.space.bounds
     return tuple(symbol for key, symbol in found.items() if key not in summed)
 
 
@@ -359,8 +362,16 @@ class Energy:
 
     @property
     def roots(self) -> tuple[Expr, ...]:
+        """Every expression that is evaluated: terms, reports, laws, bounds of its variables and of the params it uses."""
         values = tuple(t.value for t in self.terms) + tuple(r.value for r in self.reports)
-        return values + tuple(root for law in self.standing for root in law.roots)
+        written = (*values, *(root for law in self.standing for root in law.roots), *self.bounds)
+        used = symbols(*written, through_bounds=True)
+        return written + tuple(b for s in used if isinstance(s, Param) for b in s.space.bounds)
+
+    @property
+    def bounds(self) -> tuple[Expr, ...]:
+        """The bounds of its variables that are expressions."""
+        return tuple(b for v in self.variables for b in v.space.bounds)
 
     @property
     def standing(self) -> tuple[Law, ...]:
@@ -388,7 +399,7 @@ class Energy:
 
     @property
     def traits(self) -> Traits:
-        used = symbols(*(t.value for t in self.terms))
+        used = symbols(*(t.value for t in self.terms), *self.bounds)
         return Traits(
             continuous=any(not v.space.discrete for v in self.variables),
             discrete=any(v.space.discrete for v in self.variables),

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from math import inf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from energylang.ir.nodes import Expr
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +160,10 @@ UNIT = Range(low=0.0, high=1.0, open_low=True, open_high=True)
 
 @dataclass(frozen=True, slots=True)
 class SpaceInfo:
-    """What a kind of space is: whether discrete, how many trailing dims are one event, how many arguments it takes."""
+    """What a kind of space is: whether discrete, how many trailing dims are one event, how many arguments it takes.
+
+    bounded: whether it has a finite volume, or finitely many values (of `interval` its bounds decide).
+    """
 
     discrete: bool
     kind: Kind
@@ -163,22 +171,23 @@ class SpaceInfo:
     arguments: int = 0
     range: Range = ANYWHERE
     data_only: bool = False
+    bounded: bool = False
 
 
 SPACES: dict[str, SpaceInfo] = {
     "real": SpaceInfo(False, Kind.REAL),
     "positive": SpaceInfo(False, Kind.REAL, range=POSITIVE),
-    "unit": SpaceInfo(False, Kind.REAL, range=UNIT),
+    "unit": SpaceInfo(False, Kind.REAL, range=UNIT, bounded=True),
     "interval": SpaceInfo(False, Kind.REAL, arguments=2),
-    "simplex": SpaceInfo(False, Kind.REAL, event_rank=1, range=Range(0.0, 1.0)),
+    "simplex": SpaceInfo(False, Kind.REAL, event_rank=1, range=Range(0.0, 1.0), bounded=True),
     "ordered": SpaceInfo(False, Kind.REAL, event_rank=1),
     "positive_ordered": SpaceInfo(False, Kind.REAL, event_rank=1, range=POSITIVE),
-    "spin": SpaceInfo(True, Kind.INT, range=Range(Dim.of(-1), Dim.of(1))),
-    "binary": SpaceInfo(True, Kind.INT, range=Range(Dim.of(0), Dim.of(1))),
-    "cat": SpaceInfo(True, Kind.INT, arguments=1),
+    "spin": SpaceInfo(True, Kind.INT, range=Range(Dim.of(-1), Dim.of(1)), bounded=True),
+    "binary": SpaceInfo(True, Kind.INT, range=Range(Dim.of(0), Dim.of(1)), bounded=True),
+    "cat": SpaceInfo(True, Kind.INT, arguments=1, bounded=True),
     "count": SpaceInfo(True, Kind.INT, range=Range(Dim.of(0), None)),
     "int": SpaceInfo(True, Kind.INT, data_only=True),
-    "bool": SpaceInfo(True, Kind.BOOL, data_only=True, range=Range(Dim.of(0), Dim.of(1))),
+    "bool": SpaceInfo(True, Kind.BOOL, data_only=True, range=Range(Dim.of(0), Dim.of(1)), bounded=True),
 }
 """Every space of this version; those of the design that are missing are reported as not yet supported."""
 
@@ -206,14 +215,15 @@ LATER_SPACES = ("corr_cholesky", "cov_cholesky", "sphere", "perm", "node", "neig
 class Space:
     """The space of a variable, condition, data or param: `shape` is the whole array's, event dims last.
 
-    cardinality: of `cat`. low, high: the bounds of `interval`, numbers known when the model is checked.
+    cardinality: of `cat`. low, high: the bounds of `interval`, each a number known when the model is checked (infinite
+    where there is no bound) or an expression of symbols declared before, which broadcasts to `shape`.
     """
 
     kind: str
     shape: Shape = ()
     cardinality: Dim | None = None
-    low: float | None = None
-    high: float | None = None
+    low: float | Expr | None = None
+    high: float | Expr | None = None
 
     @property
     def info(self) -> SpaceInfo:
@@ -239,11 +249,23 @@ class Space:
         return self.cardinality
 
     @property
+    def bounds(self) -> tuple[Expr, ...]:
+        """The bounds that are expressions."""
+        return tuple(b for b in (self.low, self.high) if b is not None and not isinstance(b, int | float))
+
+    @property
+    def bounded(self) -> bool:
+        """Whether it has a finite volume (or finitely many values)."""
+        if self.kind == "interval":
+            return self.low != -inf and self.high != inf
+        return self.info.bounded
+
+    @property
     def range(self) -> Range:
         if self.kind == "cat" and self.cardinality is not None:
             return Range(Dim.of(0), self.cardinality - 1)
         if self.kind == "interval":
-            return Range(self.low, self.high, True, True)
+            return Range(_lowest(self.low), _highest(self.high), True, True)
         return self.info.range
 
     def __str__(self) -> str:
@@ -251,5 +273,23 @@ class Space:
         if self.kind == "cat":
             arguments = f"({self.cardinality})"
         if self.kind == "interval":
-            arguments = f"({self.low:g}, {self.high:g})"
+            arguments = f"({show_bound(self.low)}, {show_bound(self.high)})"
         return f"{self.kind}{arguments}{show_shape(self.shape)}"
+
+
+def show_bound(bound: float | Expr | None) -> str:
+    """A bound as it is written in a model."""
+    if bound is None or isinstance(bound, int | float):
+        number = 0.0 if bound is None else bound
+        return f"{number:g}" if abs(number) < inf else "-infinity" if number < 0 else "infinity"
+    return " ".join(bound.span.text.split())
+
+
+def _lowest(bound: float | Expr | None) -> float | None:
+    found = bound if bound is None or isinstance(bound, int | float) else bound.range.number_low()
+    return None if found == -inf else found
+
+
+def _highest(bound: float | Expr | None) -> float | None:
+    found = bound if bound is None or isinstance(bound, int | float) else bound.range.number_high()
+    return None if found == inf else found

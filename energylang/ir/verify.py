@@ -29,6 +29,11 @@ def _verify_energy(energy: Energy) -> None:
     own = frozenset(id(v) for v in (*energy.variables, *energy.conditions))
     standing = [root for law in energy.standing for root in law.roots]
     _verify_expressions([*(x.value for x in (*energy.terms, *energy.reports)), *standing], own)
+    before = {id(c) for c in energy.conditions}
+    for variable in energy.variables:
+        for bound in variable.space.bounds:
+            _verify_expressions([bound], frozenset(before))
+        before.add(id(variable))
     for term in energy.terms:
         if term.value.type.shape or term.value.type.kind is Kind.BOOL:
             raise VerificationError(f"a term of `{energy.name}` is {term.value.type}, not a number")

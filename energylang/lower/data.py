@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from energylang.diagnostics import Diagnostics, Label, suggest
-from energylang.ir.nodes import Condition, Data, Let, Program, Symbol, symbols
-from energylang.ir.types import Dim, Kind, Space, show_shape
+from energylang.ir.nodes import Condition, Data, Expr, Let, Program, Symbol, symbols
+from energylang.ir.types import Dim, Kind, Space, show_bound, show_shape
 from energylang.lower.bounds import MOST_ENTRIES, problems_of
 from energylang.lower.elimination import plans
 from energylang.lower.evaluate import evaluate
@@ -53,13 +53,16 @@ def bind(program: Program, given: Mapping[str, Any], diagnostics: Diagnostics) -
         array = read_value(value, data, diagnostics)
         if array is not None and solve(data, array, bound, diagnostics):
             bound.values[data.key] = array
-    if diagnostics.failed or not check_bound(program.data, bound, diagnostics):
+    late = tuple(d for d in program.data if any(isinstance(s, Let) for s in symbols(*d.space.bounds)))
+    soon = tuple(d for d in program.data if d not in late)
+    if diagnostics.failed or not check_bound(soon, bound, bound.values, diagnostics):
         return None
     left = [d for d in program.data if d.name not in given and d.default is not None]
     if left and given:
         names = ", ".join(f"`{d.name}`" for d in left)
         diagnostics.add("N0702", f"{names} not among the data given: the default is used", left[0].span)
-    return bound if _lets(program, bound, diagnostics) else None
+    good = _lets(program, bound, diagnostics) and check_bound(late, bound, bound.values, diagnostics)
+    return bound if good else None
 
 
 def _skeleton(missing: list[Data]) -> str:
@@ -189,8 +192,10 @@ def _fix(name: str, size: int, origin: str, symbol: Symbol, bound: Bound, diagno
     return False
 
 
-def check_bound(declared: tuple[Symbol, ...], bound: Bound, diagnostics: Diagnostics) -> bool:
-    """Shapes against the solved dims, values against their spaces."""
+def check_bound(
+    declared: tuple[Symbol, ...], bound: Bound, values: Mapping[str, np.ndarray], diagnostics: Diagnostics
+) -> bool:
+    """Shapes against the solved dims, values against their spaces; `values` has what their bounds mention."""
     for symbol in declared:
         array = bound.values.get(symbol.key)
         if array is None:
@@ -205,7 +210,7 @@ def check_bound(declared: tuple[Symbol, ...], bound: Bound, diagnostics: Diagnos
                 )  # fmt: skip
                 break
         else:
-            _check_space(symbol, array, bound, diagnostics)
+            _check_space(symbol, array, bound.dims, values, diagnostics)
     return not diagnostics.failed
 
 
@@ -214,7 +219,9 @@ def size_of(dim: Dim, dims: Mapping[str, int]) -> int | None:
     return dim.evaluate(dims) if dim.names <= dims.keys() else None
 
 
-def _check_space(symbol: Symbol, array: np.ndarray, bound: Bound, diagnostics: Diagnostics) -> None:
+def _check_space(
+    symbol: Symbol, array: np.ndarray, dims: Mapping[str, int], values: Mapping[str, np.ndarray], diagnostics: Diagnostics
+) -> None:  # fmt: skip
     space = symbol.space
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         where = _first(~np.isfinite(array))
@@ -228,13 +235,16 @@ def _check_space(symbol: Symbol, array: np.ndarray, bound: Bound, diagnostics: D
             else "leave missing rows out, or model them as variables",
         )
         return
-    bad, wanted = _outside(space, array, bound.dims)
+    bounds = _bounds_of(symbol, dims, values, diagnostics)
+    if bounds is None:
+        return
+    bad, wanted = outside_space(space, array, dims, bounds)
     if bad is not None and bad.any():
         where = _first(bad)
         value = array[where] if len(where) == array.ndim else array[where].tolist()
         diagnostics.add(
             "E0704", f"{_entry(symbol.name, where)} is {value}, and `{symbol.name}` is {wanted}", symbol.span,
-            cause=_how_many(int(bad.sum()), bad.size), fix=_into_space(symbol, array, bound.dims),
+            cause=_how_many(int(bad.sum()), bad.size), fix=_into_space(symbol, array, dims),
         )  # fmt: skip
 
 
@@ -265,12 +275,43 @@ def _into_space(symbol: Symbol, array: np.ndarray, dims: Mapping[str, int]) -> s
     return "mend the data, or declare a wider space"
 
 
-def _outside(space: Space, array: np.ndarray, dims: Mapping[str, int]) -> tuple[Any, str]:
-    """(bool array of the entries, or events, that lie outside; what they should be), (None, "") where all is allowed."""
+def _bounds_of(
+    symbol: Symbol, dims: Mapping[str, int], values: Mapping[str, np.ndarray], diagnostics: Diagnostics
+) -> tuple[Any, Any] | None:
+    """The bounds of a space as numbers; (-inf, inf) where nothing is known of them; None after a diagnostic."""
+    space = symbol.space
+    needed = symbols(*space.bounds)
+    if not needed:
+        return space.low, space.high
+    if any(s.key not in values for s in needed):
+        return -np.inf, np.inf
+    problems = problems_of(space.bounds, values, dims)
+    if problems:
+        diagnostics.found += problems
+        return None
+    with np.errstate(all="ignore"):
+        given = iter(evaluate(space.bounds, {s: values[s.key] for s in needed}, dims, NUMPY))
+    low, high = (np.asarray(next(given)) if isinstance(b, Expr) else np.asarray(b) for b in (space.low, space.high))
+    wrong = ~(low < high)
+    if wrong.any():
+        where = _first(wrong)
+        first, last = (float(np.broadcast_to(b, wrong.shape)[where]) for b in (low, high))
+        diagnostics.add(
+            "E0412", f"the bounds of {_entry(symbol.name, where)} are {first:g} and {last:g}", symbol.span,
+            cause=f"`{symbol.name}` is {space}, and the lower bound comes first", fix="mend the data that bound it",
+        )  # fmt: skip
+        return None
+    return low, high
+
+
+def outside_space(space: Space, array: np.ndarray, dims: Mapping[str, int], bounds: tuple[Any, Any]) -> tuple[Any, str]:
+    """(bool array of the entries, or events, that lie outside; what they should be), (None, "") where all is allowed.
+
+    bounds: of an interval, as numbers or arrays.
+    """
     kind = space.kind
     if kind in ("positive", "unit", "interval", "positive_ordered"):
-        low = space.low if kind == "interval" else 0.0
-        high = space.high if kind == "interval" else 1.0 if kind == "unit" else np.inf
+        low, high = bounds if kind == "interval" else (0.0, 1.0 if kind == "unit" else np.inf)
         strict = kind in ("positive", "positive_ordered")
         bad = (array <= low) if strict else (array < low)
         bad = bad | (array > high)
@@ -280,7 +321,7 @@ def _outside(space: Space, array: np.ndarray, dims: Mapping[str, int]) -> tuple[
             "positive": "above 0",
             "unit": "between 0 and 1",
             "positive_ordered": "positive and increasing",
-        }.get(kind, f"between {low:g} and {high:g}")
+        }.get(kind, f"between {show_bound(space.low)} and {show_bound(space.high)}")
     if kind == "ordered":
         return (np.diff(array, axis=-1) <= 0).any(-1), "increasing along its last axis"
     if kind == "simplex":
@@ -336,7 +377,7 @@ def bind_conditions(
         array = read_value(given[condition.name], condition, diagnostics)
         if array is not None and solve(condition, array, found, diagnostics):
             found.values[condition.key] = array
-    if diagnostics.failed or not check_bound(conditions, found, diagnostics):
+    if diagnostics.failed or not check_bound(conditions, found, {**bound.values, **found.values}, diagnostics):
         return None
     return found
 

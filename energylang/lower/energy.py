@@ -14,9 +14,10 @@ import numpy as np
 from jax import Array
 
 from energylang.diagnostics import Diagnostic, DiagnosticError, suggest
-from energylang.ir.nodes import Condition, Level, Param, Symbol, Variable
+from energylang.ir.nodes import Condition, Level, Param, Symbol, Variable, symbols
 from energylang.ir.nodes import Energy as EnergyNode
-from energylang.lower.data import Bound
+from energylang.lower.data import Bound, outside_space
+from energylang.lower.operations import NUMPY
 from energylang.lower.program import EnergyProgram, lower
 from energylang.lower.spaces import RealSlot
 from energylang.lower.target import EnergyTarget
@@ -49,11 +50,11 @@ class CompiledEnergy:
     @property
     def values(self) -> dict[str, Array]:
         """The params in their spaces."""
-        return {name: self._slot(name).constrain(jnp.ravel(free))[0] for name, free in self.free.items()}
-
-    def _slot(self, name: str) -> RealSlot:
-        symbol = next(s for s in self.program.inputs if isinstance(s, Param) and s.name == name)
-        return param_slot(symbol, self.program.dims)
+        found: dict[str, Array] = {}
+        for param, slot in self.program.param_slots.items():
+            given = {s: found[s.name] if isinstance(s, Param) else self.arrays[s.key] for s in symbols(*slot.bounds)}
+            found[param.name] = slot.at(given, self.program.dims).constrain(jnp.ravel(self.free[param.name]))[0]
+        return found
 
     def __call__(self, given: Mapping[str, Any] | None = None, /, **named: Any) -> Scalar:
         """The energy at `given`: a value, in its space, for each variable and condition."""
@@ -110,25 +111,24 @@ class CompiledEnergy:
         return value
 
 
-def param_slot(symbol: Symbol, dims: Mapping[str, int]) -> RealSlot:
-    """A param's place on an unconstrained vector of its own."""
-    space = symbol.space
-    shape = tuple(d.evaluate(dims) for d in space.shape)
-    return RealSlot(symbol.name, space.kind, shape, 0, space.low or 0.0, 1.0 if space.high is None else space.high)
+def start_of(param: Param, slot: RealSlot, dims: Mapping[str, int], seed: int = 0) -> np.ndarray:
+    """Where a param starts, unconstrained: its value, or a draw (numpy, keyed by the name) from its `from`.
 
-
-def start_of(param: Param, dims: Mapping[str, int], seed: int = 0) -> np.ndarray:
-    """Where a param starts, unconstrained: its value, or a draw (numpy, keyed by the name) from its `from`."""
-    slot = param_slot(param, dims)
+    slot: its place, bounds in numbers.
+    """
     if param.start is None and param.value is None:
         return np.zeros(slot.free_shape)
     if param.start is None:
         value = np.broadcast_to(np.asarray(param.value, np.float64), slot.shape)
         with np.errstate(all="ignore"):
             free = slot.unconstrain(value).reshape(slot.free_shape)
-        if not np.isfinite(free).all():
+        outside, wanted = outside_space(param.space, value, dims, (slot.low, slot.high))
+        if not np.isfinite(free).all() or (outside is not None and np.any(outside)):
             problem = f"`{param.name}` starts outside {param.space.kind}, or on its edge"
-            raise DiagnosticError([Diagnostic("E0704", problem, param.span, fix="start it inside its space")])
+            cause = f"it should be {wanted}" if wanted else ""
+            raise DiagnosticError(
+                [Diagnostic("E0704", problem, param.span, cause=cause, fix="start it inside its space")]
+            )
         return free
     kind, first, second = param.start
     draw = np.random.default_rng([seed, zlib.crc32(param.name.encode())])
@@ -148,12 +148,17 @@ def compile_energy(
     arrays: dict[str, Array] = {}
     # A condition that is only a dim, or that nothing mentions, is bound all the same.
     for symbol in dict.fromkeys((*program.inputs, *energy.conditions)):
-        name = symbol.key
-        if isinstance(symbol, Param):
-            value = (params or {}).get(name)
-            free[name] = as_array(start_of(symbol, bound.dims, seed)) if value is None else jnp.asarray(value)
-        elif name in bound.values:
-            arrays[name] = as_array(bound.values[name])
+        if not isinstance(symbol, Param) and symbol.key in bound.values:
+            arrays[symbol.key] = as_array(bound.values[symbol.key])
+    started: dict[Symbol, Any] = {}
+    for param, slot in program.param_slots.items():
+        given = {s: started[s] if isinstance(s, Param) else bound.values[s.key] for s in symbols(*slot.bounds)}
+        placed = slot.at(given, bound.dims, NUMPY)
+        value = (params or {}).get(param.name)
+        start = start_of(param, placed, bound.dims, seed) if value is None else value
+        free[param.name] = as_array(start) if value is None else jnp.asarray(value)
+        if any(param in symbols(*other.bounds) for other in program.param_slots.values()):
+            started[param] = np.asarray(placed.constrain(jnp.ravel(jnp.asarray(start)))[0], np.float64)
     return CompiledEnergy(program, free, arrays, {name: as_array(t) for name, t in program.tables.items()})
 
 

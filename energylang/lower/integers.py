@@ -6,7 +6,7 @@ and indices stay exact integers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf, prod
 
@@ -43,6 +43,12 @@ def without_overflow(energy: Energy, bound: Bound) -> Energy:
     if all(made[id(root)] is root for root in energy.roots):
         return energy
     return energy.mapped(lambda root: made[id(root)])
+
+
+def widened(roots: Sequence[Expr], bound: Bound) -> list[Expr]:
+    """Expressions with whatever may leave 32 bits computed as a real."""
+    made = _widened(tuple(roots), bound)
+    return [made[id(root)] for root in roots]
 
 
 _COMPUTED = frozenset(

@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 
 from energylang.diagnostics import Diagnostic, DiagnosticError
-from energylang.ir.nodes import Condition, Data, Energy, Let, Marginal, Param, Symbol, Variable, randoms, symbols
+from energylang.ir.nodes import Condition, Data, Energy, Expr, Let, Marginal, Param, Symbol, Variable, randoms, symbols
 from energylang.ir.types import Dim
 from energylang.lower.bounds import MOST_ENTRIES, MOST_SITES, empty_reductions, too_large, wrong_indices
 from energylang.lower.colouring import colour, conflicts
@@ -23,7 +23,7 @@ from energylang.lower.data import Bound
 from energylang.lower.elimination import Elimination, eliminations
 from energylang.lower.evaluate import evaluate
 from energylang.lower.gains import coupled, diagonal_table
-from energylang.lower.integers import without_overflow
+from energylang.lower.integers import widened, without_overflow
 from energylang.lower.operations import NUMPY
 from energylang.lower.spaces import CodeSlot, RealSlot
 from energylang.lower.structure import Continuous, Gather, Opaque, Quadratic, Structured, structure
@@ -42,6 +42,8 @@ class EnergyProgram:
     energy: Energy
     dims: dict[str, int]
     real_slots: dict[Variable, RealSlot]
+    param_slots: dict[Param, RealSlot]
+    """Each on an unconstrained vector of its own; those that bound others come before them."""
     code_slots: dict[Variable, CodeSlot]
     cardinalities: tuple[int, ...]
     structured: list[Structured]
@@ -54,6 +56,11 @@ class EnergyProgram:
     def inputs(self) -> tuple[Symbol, ...]:
         """Every symbol that the energy mentions."""
         return symbols(*self.energy.roots)
+
+    @cached_property
+    def varying(self) -> list[tuple[Any, Any]]:
+        """The bounds of those variables whose bounds are expressions."""
+        return [(slot.low, slot.high) for slot in self.real_slots.values() if slot.bounds]
 
     @cached_property
     def variables(self) -> dict[str, Selection]:
@@ -82,11 +89,18 @@ class EnergyProgram:
         return found
 
     def total(self, environment: Mapping[Symbol, Any]) -> Array:
-        """The energy: every term, added up."""
-        parts = evaluate([t.value for t in self.energy.terms], environment, self.dims)
+        """The energy: every term, added up; infinite where an interval has its bounds in the wrong order."""
+        pairs = self.varying
+        ends = [b for pair in pairs for b in pair if isinstance(b, Expr)]
+        values = evaluate([*(t.value for t in self.energy.terms), *ends], environment, self.dims)
+        parts = values[: len(self.energy.terms)]
         total: Any = parts[0] if parts else 0.0
         for part in parts[1:]:
             total = total + part
+        given = iter(values[len(parts) :])
+        for pair in pairs:
+            low, high = (jnp.asarray(next(given) if isinstance(b, Expr) else b) for b in pair)
+            total = jnp.where(jnp.all(low < high), total, jnp.inf)
         return jnp.asarray(total, jnp.result_type(float))
 
     def reports(self, environment: Mapping[Symbol, Any], key: PRNGKey) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -125,6 +139,9 @@ def lower(energy: Energy, bound: Bound) -> EnergyProgram:
         raise DiagnosticError(problems)
     energy = without_overflow(energy, bound)
     real_slots, code_slots, cardinalities = _layout(energy, dims)
+    real_slots = {v: slot.with_bounds(widened(slot.bounds, bound)) for v, slot in real_slots.items()}
+    param_slots = {p: RealSlot.of(p, dims) for p in _bounding_first(energy)}
+    param_slots = {p: slot.with_bounds(widened(slot.bounds, bound)) for p, slot in param_slots.items()}
     environment: dict[Symbol, Any] = {
         s: bound.values[s.key]
         for s in symbols(*energy.roots)
@@ -133,16 +150,22 @@ def lower(energy: Energy, bound: Bound) -> EnergyProgram:
     summed = eliminations(energy.roots, environment, dims)
     structured = structure(energy.terms, environment, dims) if code_slots else []
     tables, colours = _tables(structured, code_slots, cardinalities, environment, dims)
+    # A site that bounds an interval moves what lies in it: its gains at fixed values are only a guess.
+    bounding = symbols(*energy.bounds)
+    shifting = any(v in bounding for v in code_slots)
+    opaque = shifting or any(isinstance(s, Opaque) for s in structured)
     facts = Facts(
         reals=sum(s.size for s in real_slots.values()),
         cardinalities=cardinalities,
         sites=tuple(sum(s.size for s in code_slots.values() if s.group == g) for g in range(len(cardinalities))),
-        gains="none" if not code_slots else "estimate" if any(isinstance(s, Opaque) for s in structured) else "exact",
-        colours=colours,
+        gains="none" if not code_slots else "estimate" if opaque else "exact",
+        colours=0 if shifting else colours,
         terms=tuple(_fact(s, dims) for s in structured)
         or tuple(TermFact("continuous", 1, 0, t.text) for t in energy.terms),
     )
-    return EnergyProgram(energy, dims, real_slots, code_slots, cardinalities, structured, facts, summed, tables)
+    return EnergyProgram(
+        energy, dims, real_slots, param_slots, code_slots, cardinalities, structured, facts, summed, tables
+    )
 
 
 # --- what can be wrong ------------------------------------------------------------------------------------------
@@ -235,11 +258,25 @@ def _layout(
             code_slots[variable] = slot
             starts[group] += slot.size
         else:
-            low, high = (space.low or 0.0, space.high if space.high is not None else 1.0)
-            real = RealSlot(variable.name, space.kind, shape, start, low, high)
-            real_slots[variable] = real
-            start += real.size
+            real_slots[variable] = RealSlot.of(variable, dims, start)
+            start += real_slots[variable].size
     return real_slots, code_slots, cardinalities
+
+
+def _bounding_first(energy: Energy) -> list[Param]:
+    """The params of an energy, each after those that its bounds mention."""
+    ordered: dict[Param, None] = {}
+    pending: list[Symbol] = list(reversed(symbols(*energy.roots)))
+    while pending:
+        symbol = pending[-1]
+        before = [s for s in symbols(*symbol.space.bounds) if isinstance(s, Param) and s not in ordered]
+        if isinstance(symbol, Param) and symbol not in ordered and before:
+            pending += before
+            continue
+        pending.pop()
+        if isinstance(symbol, Param):
+            ordered.setdefault(symbol)
+    return list(ordered)
 
 
 def _tables(

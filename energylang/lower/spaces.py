@@ -1,13 +1,13 @@
 """Spaces on the flat unconstrained vector: one bijector a space, each with its inverse and log-Jacobian.
 
-Maps act on the trailing event axis and broadcast over the batch before it.
+Maps act on the trailing event axes and broadcast over the batch before them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from math import prod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf, prod
 from typing import Any
 
 import jax
@@ -15,45 +15,60 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from energylang.ir.nodes import Expr, Symbol
+from energylang.lower.evaluate import evaluate
+from energylang.lower.operations import JAX, Backend
+
 
 @dataclass(frozen=True)
 class Bijector:
     """forward: unconstrained to (constrained, summed log |Jacobian|). inverse: the way back, in numpy.
 
-    drop: how many entries the unconstrained event is shorter by.
+    Both take the bounds, numbers or arrays that broadcast to the value. free: from the shape of a value to that of the
+    unconstrained numbers.
     """
 
-    forward: Callable[[Array, float, float], tuple[Array, Array]]
-    inverse: Callable[[Any, float, float], Any]
-    drop: int = 0
+    forward: Callable[[Array, Any, Any], tuple[Array, Array]]
+    inverse: Callable[[Any, Any, Any], Any]
+    free: Callable[[tuple[int, ...]], tuple[int, ...]] = lambda shape: shape
 
 
-def _real(u: Array, low: float, high: float) -> tuple[Array, Array]:
+def _real(u: Array, low: Any, high: Any) -> tuple[Array, Array]:
     return u, jnp.zeros((), u.dtype)
 
 
-def _positive(u: Array, low: float, high: float) -> tuple[Array, Array]:
+def _positive(u: Array, low: Any, high: Any) -> tuple[Array, Array]:
     return jnp.exp(u), jnp.sum(u)
 
 
-def _interval(u: Array, low: float, high: float) -> tuple[Array, Array]:
+def _interval(u: Array, low: Any, high: Any) -> tuple[Array, Array]:
     # log sigmoid'(u) = -|u| - 2 log(1 + exp(-|u|)), finite for every finite u
     width = high - low
+    # Bounds in the wrong order make the energy infinite; the Jacobian stays a number, so that it is that and not NaN.
+    log_width = jnp.log(jnp.where(width > 0, width, 1.0)) if isinstance(width, Array) else np.log(width)
     size = jnp.abs(u)
-    jacobian = jnp.sum(np.log(width) - size - 2.0 * jnp.log1p(jnp.exp(-size)))
+    jacobian = jnp.sum(log_width - size - 2.0 * jnp.log1p(jnp.exp(-size)))
     return low + width * jax.nn.sigmoid(u), jacobian
 
 
-def _ordered(u: Array, low: float, high: float) -> tuple[Array, Array]:
+def _above(u: Array, low: Any, high: Any) -> tuple[Array, Array]:
+    return low + jnp.exp(u), jnp.sum(u)
+
+
+def _below(u: Array, low: Any, high: Any) -> tuple[Array, Array]:
+    return high - jnp.exp(u), jnp.sum(u)
+
+
+def _ordered(u: Array, low: Any, high: Any) -> tuple[Array, Array]:
     steps = jnp.concatenate([u[..., :1], jnp.exp(u[..., 1:])], axis=-1)
     return jnp.cumsum(steps, axis=-1), jnp.sum(u[..., 1:])
 
 
-def _positive_ordered(u: Array, low: float, high: float) -> tuple[Array, Array]:
+def _positive_ordered(u: Array, low: Any, high: Any) -> tuple[Array, Array]:
     return jnp.cumsum(jnp.exp(u), axis=-1), jnp.sum(u)
 
 
-def _simplex(u: Array, low: float, high: float) -> tuple[Array, Array]:
+def _simplex(u: Array, low: Any, high: Any) -> tuple[Array, Array]:
     """Stick breaking, centred so that u = 0 is the uniform point (Stan reference manual, simplex transform)."""
     k = u.shape[-1] + 1
     shift = jnp.asarray(-np.log(np.arange(k - 1, 0, -1.0)), u.dtype)
@@ -66,20 +81,20 @@ def _simplex(u: Array, low: float, high: float) -> tuple[Array, Array]:
     return point, jnp.sum(log_part + jax.nn.log_sigmoid(-logits) + before)
 
 
-def _inverse_interval(x: Any, low: float, high: float) -> Any:
+def _inverse_interval(x: Any, low: Any, high: Any) -> Any:
     part = (x - low) / (high - low)
     return np.log(part) - np.log1p(-part)
 
 
-def _inverse_ordered(x: Any, low: float, high: float) -> Any:
+def _inverse_ordered(x: Any, low: Any, high: Any) -> Any:
     return np.concatenate([x[..., :1], np.log(np.diff(x, axis=-1))], axis=-1)
 
 
-def _inverse_positive_ordered(x: Any, low: float, high: float) -> Any:
+def _inverse_positive_ordered(x: Any, low: Any, high: Any) -> Any:
     return np.log(np.concatenate([x[..., :1], np.diff(x, axis=-1)], axis=-1))
 
 
-def _inverse_simplex(x: Any, low: float, high: float) -> Any:
+def _inverse_simplex(x: Any, low: Any, high: Any) -> Any:
     k = x.shape[-1]
     before = np.concatenate([np.zeros_like(x[..., :1]), np.cumsum(x, axis=-1)[..., :-2]], axis=-1)
     part = x[..., :-1] / (1.0 - before)
@@ -91,27 +106,67 @@ BIJECTORS: dict[str, Bijector] = {
     "positive": Bijector(_positive, lambda x, low, high: np.log(x)),
     "unit": Bijector(_interval, _inverse_interval),
     "interval": Bijector(_interval, _inverse_interval),
+    "above": Bijector(_above, lambda x, low, high: np.log(x - low)),
+    "below": Bijector(_below, lambda x, low, high: np.log(high - x)),
     "ordered": Bijector(_ordered, _inverse_ordered),
     "positive_ordered": Bijector(_positive_ordered, _inverse_positive_ordered),
-    "simplex": Bijector(_simplex, _inverse_simplex, drop=1),
+    "simplex": Bijector(_simplex, _inverse_simplex, lambda shape: (*shape[:-1], shape[-1] - 1)),
 }
+"""By the kind of space; `above` and `below` are intervals with one bound."""
 
 
 @dataclass(frozen=True)
 class RealSlot:
-    """A continuous variable in the flat vector: `size` numbers from `start`."""
+    """A continuous variable in the flat vector: `size` numbers from `start`.
+
+    low, high: numbers, or expressions that `at` gives values to.
+    """
 
     name: str
     kind: str
     shape: tuple[int, ...]
     start: int
-    low: float = 0.0
-    high: float = 1.0
+    low: Any = 0.0
+    high: Any = 1.0
+
+    @staticmethod
+    def of(symbol: Symbol, dims: Mapping[str, int], start: int = 0) -> RealSlot:
+        """Where a variable or param lies from `start` of an unconstrained vector."""
+        space = symbol.space
+        shape = tuple(d.evaluate(dims) for d in space.shape)
+        low, high = (0.0 if space.low is None else space.low, 1.0 if space.high is None else space.high)
+        return RealSlot(symbol.name, space.kind, shape, start, low, high)
+
+    @property
+    def _bijector(self) -> Bijector:
+        if self.kind == "interval" and isinstance(self.high, float) and self.high == inf:
+            return BIJECTORS["above"]
+        if self.kind == "interval" and isinstance(self.low, float) and self.low == -inf:
+            return BIJECTORS["below"]
+        return BIJECTORS[self.kind]
+
+    @property
+    def bounds(self) -> tuple[Expr, ...]:
+        """The bounds that have no value yet."""
+        return tuple(b for b in (self.low, self.high) if isinstance(b, Expr))
+
+    def at(self, environment: Mapping[Any, Any], dims: Mapping[str, int], backend: Backend = JAX) -> RealSlot:
+        """With its bounds at the values of the symbols that they mention; itself where they are numbers."""
+        if not self.bounds:
+            return self
+        kind = jnp.result_type(float) if backend.name == "jax" else np.float64
+        values = evaluate(self.bounds, environment, dims, backend)
+        return self.with_bounds([backend.xp.asarray(v, kind) for v in values])
+
+    def with_bounds(self, bounds: Sequence[Any]) -> RealSlot:
+        """With others in the places of `bounds`."""
+        given = iter(bounds)
+        low, high = (next(given) if isinstance(b, Expr) else b for b in (self.low, self.high))
+        return replace(self, low=low, high=high)
 
     @property
     def free_shape(self) -> tuple[int, ...]:
-        drop = BIJECTORS[self.kind].drop
-        return (*self.shape[:-1], self.shape[-1] - drop) if drop else self.shape
+        return self._bijector.free(self.shape)
 
     @property
     def size(self) -> int:
@@ -120,12 +175,12 @@ class RealSlot:
     def constrain(self, vector: Array) -> tuple[Array, Array]:
         """(value in the space, log-Jacobian) from the flat vector."""
         u = vector[self.start : self.start + self.size].reshape(self.free_shape)
-        return BIJECTORS[self.kind].forward(u, self.low, self.high)
+        return self._bijector.forward(u, self.low, self.high)
 
     def unconstrain(self, value: Any) -> Any:
         """float64[size] from a value in the space."""
         value = np.asarray(value, np.float64)
-        return np.reshape(BIJECTORS[self.kind].inverse(value, self.low, self.high), -1)
+        return np.reshape(self._bijector.inverse(value, self.low, self.high), -1)
 
 
 @dataclass(frozen=True)

@@ -47,14 +47,15 @@ class EnergyTarget:
 
     def _values(self, x: Point) -> tuple[dict[Symbol, Any], Scalar]:
         """Every variable at its value in its space, and the log-Jacobian."""
-        values: dict[Symbol, Any] = {}
+        program = self.program
+        values: dict[Symbol, Any] = {v: code.value(x.code) for v, code in program.code_slots.items()}
         jacobian: Any = jnp.zeros((), jnp.result_type(float))
-        for variable, slot in self.program.real_slots.items():
-            values[variable], part = slot.constrain(x.real)
+        # Bounds are made of what stands before them in the signature, and the slots are in its order.
+        given = program.environment(self.arrays, self.params) if program.varying else {}
+        for variable, slot in program.real_slots.items():
+            values[variable], part = slot.at({**given, **values}, program.dims).constrain(x.real)
             if slot.kind != "real":
                 jacobian = jacobian + part
-        for variable, code in self.program.code_slots.items():
-            values[variable] = code.value(x.code)
         return values, jacobian
 
     def _environment(self, values: Mapping[Symbol, Any]) -> dict[Symbol, Any]:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from energylang.ir.nodes import Symbol, Variable
-from energylang.ir.types import Space
 from energylang.ir.verify import VerificationError
 from energylang.lower.data import Bound
 from energylang.lower.evaluate import evaluate
@@ -38,19 +37,19 @@ def verify_structure(program: EnergyProgram, bound: Bound, params: Mapping[str, 
     fixed = program.environment(arrays, {n: np.asarray(v, np.float64) for n, v in params.items()})
     work = sum(s.columns[0].sites.size for s in program.structured if isinstance(s, Gather))
     for _ in range(1 if work > MOST_WORK else 3):
-        values = {v: random_value(v.space, _shape(program, v), program, random) for v in program.energy.variables}
+        values: dict[Symbol, Any] = {}
         with np.errstate(all="ignore"):
+            for variable in program.energy.variables:
+                values[variable] = random_value(variable, program, {**fixed, **values}, random)
             _compare(program, {**fixed, **values}, random)
 
 
-def _shape(program: EnergyProgram, variable: Variable) -> tuple[int, ...]:
-    return tuple(d.evaluate(program.dims) for d in variable.space.shape)
-
-
 def random_value(
-    space: Space, shape: tuple[int, ...], program: EnergyProgram, random: np.random.Generator
+    variable: Variable, program: EnergyProgram, environment: Mapping[Symbol, Any], random: np.random.Generator
 ) -> np.ndarray:
-    """A point of a space, somewhere in its middle."""
+    """A point of a variable's space, somewhere in its middle. `environment` has what its bounds mention."""
+    space = variable.space
+    shape = tuple(d.evaluate(program.dims) for d in space.shape)
     match space.kind:
         case "spin":
             return 2 * random.integers(0, 2, shape) - 1
@@ -62,8 +61,11 @@ def random_value(
         case "positive":
             return np.exp(random.normal(size=shape))
         case "unit" | "interval":
-            low, high = (space.low or 0.0, 1.0 if space.high is None else space.high)
-            return low + (high - low) * random.uniform(0.1, 0.9, shape)
+            slot = program.real_slots[variable].at(environment, program.dims, NUMPY)
+            step = random.uniform(0.1, 0.9, shape)
+            if np.all(np.isfinite(slot.low)) and np.all(np.isfinite(slot.high)):
+                return slot.low + (slot.high - slot.low) * step
+            return slot.low + step if np.all(np.isfinite(slot.low)) else slot.high - step
         case "simplex":
             draws = random.exponential(size=shape)
             return draws / draws.sum(-1, keepdims=True)

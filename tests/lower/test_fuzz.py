@@ -71,7 +71,7 @@ def compare(program: EnergyProgram, bound, text: str, seed: int) -> int:
     verify_structure(program, bound, {}, seed)
     random = np.random.default_rng(seed)
     fixed = program.environment(bound.values, {})
-    values = {v: random_value(v.space, slot.shape, program, random) for v, slot in program.code_slots.items()}
+    values = {v: random_value(v, program, fixed, random) for v in program.code_slots}
     environment = {**fixed, **values}
     before = plain(program, environment)
     compared = 0

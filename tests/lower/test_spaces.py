@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from energylang.ir.types import SPACES
 from energylang.lower.spaces import BIJECTORS, RealSlot
 
 SLOTS = [
@@ -14,6 +15,8 @@ SLOTS = [
     RealSlot("x", "positive", (2, 2), 0),
     RealSlot("x", "unit", (3,), 0),
     RealSlot("x", "interval", (3,), 0, -2.0, 5.0),
+    RealSlot("x", "interval", (3,), 0, -2.0, np.inf),
+    RealSlot("x", "interval", (3,), 0, -np.inf, 5.0),
     RealSlot("x", "ordered", (4,), 0),
     RealSlot("x", "positive_ordered", (2, 3), 0),
     RealSlot("x", "simplex", (2, 4), 0),
@@ -28,10 +31,12 @@ def free(slot: RealSlot, value: np.ndarray) -> np.ndarray:
 
 
 def test_every_space_is_here():
-    assert {s.kind for s in SLOTS} == BIJECTORS.keys()
+    continuous = {name for name, info in SPACES.items() if not info.discrete}
+    assert {s.kind for s in SLOTS} == continuous
+    assert {id(s._bijector) for s in SLOTS} == {id(b) for b in BIJECTORS.values()}
 
 
-@pytest.mark.parametrize("slot", SLOTS, ids=lambda s: f"{s.kind}{list(s.shape)}")
+@pytest.mark.parametrize("slot", SLOTS, ids=lambda s: f"{s.kind}({s.low},{s.high}){list(s.shape)}")
 def test_bijectors(slot):
     with jax.enable_x64(True):
         for whole in VECTORS:
@@ -47,7 +52,7 @@ def test_bijectors(slot):
                 assert log_jacobian == 0.0
 
 
-@pytest.mark.parametrize("slot", SLOTS, ids=lambda s: f"{s.kind}{list(s.shape)}")
+@pytest.mark.parametrize("slot", SLOTS, ids=lambda s: f"{s.kind}({s.low},{s.high}){list(s.shape)}")
 def test_support(slot):
     for whole in VECTORS:
         value = np.asarray(slot.constrain(jnp.asarray(whole[: slot.size], jnp.float32))[0])
