@@ -51,6 +51,9 @@ CODE_EXAMPLES: dict[str, str] = {
     "E0403": "energy e(x: reel) = x^2\n",
     "E0404": "energy e(x: interval(1, 0)) = x^2\n",
     "E0405": "energy e(x: real) {\n  x ~ normal(0, -1)\n}\n",
+    "E0410": "energy e(x: interval(low, 1), low: real) {\n  low ~ normal(0, 1)\n  x ~ uniform(low, 1)\n}\n",
+    "E0411": "data a: real[3] = [0, 1, 2]\n\nenergy e(x: interval(a, 3)) = x^2\n",
+    "E0412": "data a: real = 2\ndata x: interval(a, 1) = 1.5\n\nenergy e(y: real) = (y - x)^2\n",
     # blocks and normalisation
     "E0500": "constraint c(x: real) = x\nenergy e(x: real) = x^2\n",
     "E0501": "energy e(x: positive) {\n  log(x) ~ normal(0, 1)\n}\n",

@@ -98,7 +98,7 @@ def energy(context: Context, declaration: ast.Energy) -> Energy | None:
     if draft.failed:
         return None
     # The energy of a uniform law does not mention what it is the law of.
-    used = {*symbols(*(t.value for t in draft.terms)), *(base_symbol(target) for target, _, _ in draft.tildes)}
+    used = {*symbols(*(t.value for t in draft.terms)), *(base_symbol(t.target) for t in draft.tildes)}
     for variable in variables:
         if variable not in used and not variable.space.discrete:
             _flat(context, variable)

@@ -195,7 +195,7 @@ SPACE_MEANINGS: dict[str, str] = {
     "real": "a real number",
     "positive": "a real above 0",
     "unit": "a real between 0 and 1",
-    "interval": "`interval(a, b)`: a real between two constants",
+    "interval": "`interval(a, b)`: a real between two bounds, one of which may be infinite",
     "simplex": "`simplex[k]`: k positive reals that sum to 1; the density is that of the first k - 1",
     "ordered": "`ordered[k]`: k increasing reals",
     "positive_ordered": "`positive_ordered[k]`: k increasing reals above 0",

@@ -27,7 +27,7 @@ energy chain(low: real, x: interval(low, low + 2), y: interval(x, infinity), z: 
 
 
 def constrained(model: energylang.Model, vector: np.ndarray) -> np.ndarray:
-    values = next(model[n] for n in model).target().outputs(Point(jnp.asarray(vector), ()))
+    values = next(model[n] for n in model).target().outputs(Point(jnp.asarray(vector), ()), jax.random.key(0)).draws
     return np.concatenate([np.ravel(v) for v in values.values()])
 
 
@@ -152,7 +152,7 @@ def test_params_bounded_by_params() -> None:
     model = energylang.compile(text)
     energy = model["e"]
     assert {n: float(v) for n, v in energy.params.items()} == pytest.approx({"w": 1.0, "v": 3.0}, rel=1e-6)
-    assert float(energy.target().outputs(Point(jnp.zeros(1), ()))["x"]) == pytest.approx(2.0)
+    assert float(energy.target().outputs(Point(jnp.zeros(1), ()), jax.random.key(0)).draws["x"]) == pytest.approx(2.0)
     moved = energy.with_params({"w": jnp.asarray(1.0), "v": jnp.asarray(0.0)}).params
     low = 2 / (1 + np.exp(-1.0))
     assert {n: float(v) for n, v in moved.items()} == pytest.approx({"w": low, "v": (low + 4) / 2}, rel=1e-6)
