@@ -21,6 +21,8 @@ from energylang.editors import textmate
 from energylang.editors.vocabulary import vocabulary
 from energylang.ir.types import LATER_SPACES, SPACE_MEANINGS, SPACES
 from energylang.resources import text
+from energylang.syntax import ast
+from energylang.syntax.library import parse_library
 from energylang.syntax.precedence import COMPARISON, LEVELS, OPERANDS, POWER
 from energylang.syntax.table import parser_table
 
@@ -76,18 +78,20 @@ def spaces() -> str:
 
 def distributions() -> str:
     """Signature, meaning and energy of each distribution of the library, from its own source."""
-    source = text("stdlib", "distributions.energy")
-    lines = []
-    for section in re.split(r"^# --- ", source, flags=re.MULTILINE)[1:]:
-        title, _, body = section.partition("\n")
-        lines += [f"### {title[0].upper()}{title[1:]}", ""]
-        for doc, signature, energy in re.findall(
-            r"^# (.*?)\ndistribution (\w+\(.*?\)) =\s*(.*?)(?=\n\n|\n*\Z)", body, flags=re.MULTILINE | re.DOTALL
-        ):
-            formula = re.sub(r"\s*\n\s*", " ", energy)
-            lines += [f"- `{signature}`: {doc}", f"  <br>`{formula}`"]
-        lines.append("")
-    return "\n".join(lines).rstrip()
+    module = parse_library("distributions")
+    titles = [c for c in module.comments if c.text.startswith(" --- ")]
+    lines: list[str] = []
+    for declaration in module.declarations:
+        if not isinstance(declaration, ast.Energy) or declaration.signature is None:
+            continue
+        while titles and titles[0].span.start < declaration.span.start:
+            title = titles.pop(0).text.removeprefix(" --- ")
+            lines += ["", f"### {title[0].upper()}{title[1:]}", ""]
+        body, doc = declaration.body.span, " ".join(declaration.doc.split("\n"))
+        formula = re.sub(r"\s*\n\s*", "; " if isinstance(declaration.body, ast.Block) else " ", body.text)
+        formula = formula.replace("{;", "{").replace("; }", " }")
+        lines += [f"- `{declaration.name.text}{declaration.signature.span.text}`: {doc}", f"  <br>`{formula}`"]
+    return "\n".join(lines).strip()
 
 
 def functions() -> str:
