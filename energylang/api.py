@@ -6,7 +6,7 @@ task or a call needs it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,8 +21,10 @@ from energylang.datafiles import read_beside
 from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics, suggest
 from energylang.ir.nodes import Energy as EnergyNode
 from energylang.ir.nodes import Program, Task
-from energylang.lower.data import Bound, bind
+from energylang.lower.data import Bound
+from energylang.lower.data import bind as bind_data
 from energylang.lower.energy import CompiledEnergy, compile_energy
+from energylang.lower.externs import fill
 from energylang.lower.target import EnergyTarget
 from energylang.lower.verify import verify_structure
 from energylang.model import Scalar
@@ -38,39 +40,47 @@ if TYPE_CHECKING:
 
 
 def load(
-    path: str | Path, *, data: Mapping[str, Any] | None = None, set: Mapping[str, Any] | None = None, seed: int = 0
-) -> Model:
+    path: str | Path, *, data: Mapping[str, Any] | None = None, set: Mapping[str, Any] | None = None, seed: int = 0,
+    bind: Mapping[str, Callable[..., Any]] | None = None,
+) -> Model:  # fmt: skip
     """Read and check a model file. `data` fills `data` declarations; `set` overrides consts; `seed` starts params.
+
+    bind: a function of JAX arrays for each `extern net`: it takes one event of each input, as float arrays of the
+    declared shapes, and gives an array of the output's shape; it is mapped over batches and differentiated by JAX.
 
     Raises DiagnosticError with everything that is wrong.
     """
-    return _model(read_source(Path(path)), Path(path).parent, data, set, seed)
+    return _model(read_source(Path(path)), Path(path).parent, data, set, seed, bind)
 
 
 def compile(
-    source: str, *, data: Mapping[str, Any] | None = None, set: Mapping[str, Any] | None = None, seed: int = 0
-) -> Model:
+    source: str, *, data: Mapping[str, Any] | None = None, set: Mapping[str, Any] | None = None, seed: int = 0,
+    bind: Mapping[str, Callable[..., Any]] | None = None,
+) -> Model:  # fmt: skip
     """A model from a text; otherwise as `load`."""
-    return _model(Source("<string>", source), None, data, set, seed)
+    return _model(Source("<string>", source), None, data, set, seed, bind)
 
 
 def _model(
-    source: Source, folder: Path | None, data: Mapping[str, Any] | None, overrides: Mapping[str, Any] | None, seed: int
-) -> Model:
+    source: Source, folder: Path | None, data: Mapping[str, Any] | None, overrides: Mapping[str, Any] | None, seed: int,
+    functions: Mapping[str, Callable[..., Any]] | None,
+) -> Model:  # fmt: skip
     diagnostics = Diagnostics()
     module, program = check_source(source, diagnostics, overrides, folder=folder)
     diagnostics.raise_if_failed()
     assert program is not None
-    return assemble(module, program, folder, data or {}, diagnostics, seed)
+    return assemble(module, program, folder, data or {}, diagnostics, seed, functions)
 
 
 def assemble(
-    module: ast.Module, program: Program, folder: Path | None, data: Mapping[str, Any], diagnostics: Diagnostics, seed: int
+    module: ast.Module, program: Program, folder: Path | None, data: Mapping[str, Any], diagnostics: Diagnostics, seed: int,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Model:  # fmt: skip
     """The model of a checked program: data from `data`, else from files in `folder`, else from the defaults.
 
-    Raises DiagnosticError with everything that is wrong with the data, and with what `diagnostics` had before.
+    Raises DiagnosticError with everything that is wrong with the data and functions, and with what `diagnostics` had before.
     """
+    fill(program, functions or {}, diagnostics)
     given = dict(data)
     for declared in program.data:
         if declared.source is not None and declared.name not in given:
@@ -79,7 +89,7 @@ def assemble(
             if value is not None:
                 given[declared.name] = value
     diagnostics.raise_if_failed()
-    bound = bind(program, given, diagnostics)
+    bound = bind_data(program, given, diagnostics)
     diagnostics.raise_if_failed()
     assert bound is not None
     return Model(module, program, bound, seed, tuple(diagnostics.found))

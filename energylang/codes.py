@@ -120,6 +120,17 @@ _register(
 )
 
 
+_register(
+    {
+        "E0238": (
+            "extern net without a function",
+            '`extern net f: real[2] -> real` is a function that Python gives: `energylang.load(path, bind = {"f": function})`. A model with extern nets can be checked on the command line, and run from Python; every extern net needs a function, and every function an extern net.',
+        ),
+    },
+    exit_code=2,
+)
+
+
 # --- names, types, spaces, blocks, tasks, data (the checker and the binding of data) ------------------------------
 
 _register(
@@ -196,6 +207,10 @@ _register(
         "E0237": (
             "wrong type of a net",
             "A net takes numbers and vectors, `(real[2], real)`, and gives a real number or a vector of reals. Its dims are known from consts or data.",
+        ),
+        "E0239": (
+            "wrong function of an extern net",
+            "The function that was bound to an `extern net` takes one event of each declared input, as float arrays, and gives an array of the declared shape. It is written in JAX, so that it can be compiled and differentiated.",
         ),
         "E0240": (
             "not a schedule",

@@ -20,6 +20,7 @@ from energylang.ir.nodes import Task, symbols
 from energylang.lower.bounds import problems_of
 from energylang.lower.data import Bound, bind_conditions
 from energylang.lower.evaluate import evaluate
+from energylang.lower.externs import fingerprint
 from energylang.lower.operations import NUMPY
 from energylang.run.files import require_replaceable
 from energylang.source import Source
@@ -196,7 +197,10 @@ class Plan:
             method=str(self.method),
             sources={source.name: source.text for source in program.sources},
             data_hash=digest.hexdigest(),
-            options={"consts": program.consts},
+            options={
+                "consts": program.consts,
+                "functions": {n.name: fingerprint(n, bound.dims) for n in program.externs},
+            },
             observed_data=observed,
             task=self.verb,
             reason=self.reason,

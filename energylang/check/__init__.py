@@ -18,7 +18,7 @@ from energylang.check.modules import new_context, placed
 from energylang.check.spaces import require_solvable, space_of
 from energylang.check.tasks import task
 from energylang.diagnostics import Diagnostic, Diagnostics
-from energylang.ir.nodes import Data, Let, Local, Param, Program, Reference, Variable, symbols
+from energylang.ir.nodes import Data, ExternNet, Let, Local, Param, Program, Reference, Variable, symbols
 from energylang.ir.types import Dim, Range
 from energylang.ir.verify import verify
 from energylang.source import Source
@@ -114,6 +114,7 @@ def _check(context: Context, modules: list[Context]) -> Program | None:
             tuple(t for t in tasks if t is not None),
             {name: found for name, found in known.items() if name not in own},
             tuple(m.module.source for m in modules),
+            tuple(net for m in modules for net in m.nets.values() if isinstance(net, ExternNet)),
         )
     )
 
@@ -127,7 +128,7 @@ def _declarations(context: Context) -> None:
             const(context, name)
     _params(context)
     for declaration in context.module.declarations:
-        if isinstance(declaration, ast.Net) and not declaration.extern:
+        if isinstance(declaration, ast.Net):
             nets.declare(context, declaration)
         elif isinstance(declaration, ast.Schedule):
             schedules.declare(context, declaration)
@@ -139,9 +140,6 @@ def _declarations(context: Context) -> None:
                 context.energies[declaration.name.text] = found
         elif isinstance(declaration, ast.Fn):
             _fn(context, declaration)
-    for declaration in context.module.declarations:
-        if isinstance(declaration, ast.Net) and declaration.extern:
-            context.not_yet("extern nets are", declaration.name.span)
 
 
 def _data(context: Context) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from energylang.diagnostics import Diagnostics, Edit, Label, suggest
-from energylang.ir.nodes import Data, Energy, Expr, Let, Literal, Local, Param, Reference, Schedule
+from energylang.ir.nodes import Data, Energy, Expr, ExternNet, Let, Literal, Local, Param, Reference, Schedule
 from energylang.ir.types import ANYWHERE, Dim, Kind, Range, Type
 from energylang.source import Span
 from energylang.syntax import ast
@@ -130,7 +130,7 @@ class Context:
     """The folder of the module's file below the model's: `shapes/`."""
     schedules: dict[str, Schedule | None] = field(default_factory=dict)
     """The schedules of the module, those with errors as None."""
-    nets: dict[str, Net | None] = field(default_factory=dict)
+    nets: dict[str, Net | ExternNet | None] = field(default_factory=dict)
     """The nets of the module, those with errors as None."""
     energies: dict[str, Energy | None] = field(default_factory=dict)
     """The energies of the module, those with errors as None."""

@@ -19,7 +19,7 @@ from energylang.check.expressions import apply, expression, shaped
 from energylang.check.spaces import require_solvable, space_of
 from energylang.check.tasks import options_of
 from energylang.diagnostics import Label
-from energylang.ir.nodes import Apply, Expr, Param, Reference
+from energylang.ir.nodes import Apply, Expr, Extern, ExternNet, Param, Reference
 from energylang.ir.operations import OperationError, broadcast_shapes
 from energylang.ir.types import Dim, Kind, Range, Shape, Space, Type
 from energylang.source import Span
@@ -48,7 +48,7 @@ def declare(context: Context, declaration: ast.Net) -> None:
     name = declaration.name.text
     context.nets[name] = None
     spaces = [_space(context, t, declaration) for t in (*declaration.type.inputs, declaration.type.output)]
-    form = _form(context, declaration)
+    form = ([], {}, 0) if declaration.extern else _form(context, declaration)
     known = [s for s in spaces if s is not None]
     if form is None or len(known) < len(spaces):
         return
@@ -59,6 +59,9 @@ def declare(context: Context, declaration: ast.Net) -> None:
             "E0237", f"`{name}` gives `{output.kind}`, and a net gives reals", declaration.type.output.span,
             fix="let it give `real`, and call `exp`, `softplus` or `inv_logit` with its value",
         )  # fmt: skip
+        return
+    if declaration.extern:
+        context.nets[name] = ExternNet(context.full(name), tuple(inputs), output, declaration.name.span)
         return
     if frequencies and inputs[-1].shape:
         context.error(
@@ -96,7 +99,7 @@ def _space(context: Context, node: ast.TypeExpression, declaration: ast.Net) -> 
     space = space_of(context, node, context.top, data=True)
     if space is None:
         return None
-    if len(space.shape) > 1:
+    if len(space.shape) > 1 and not declaration.extern:
         context.error(
             "E0237", f"a net takes and gives numbers and vectors, and this has {len(space.shape)} axes", node.span,
             fix="reshape what it is called with: `reshape(x, [n * m])`",
@@ -193,6 +196,8 @@ def net_call(context: Context, home: Context, declaration: ast.Net, node: ast.Ca
             related=[Label(known[i].span, f"this is {shaped(known[i])}") for i in problem.blame],
             fix="give them one batch shape in front",
         )  # fmt: skip
+    if isinstance(net, ExternNet):
+        return Extern(Type(Kind.REAL, (*batch, *net.output.shape)), node.span, net, tuple(known))
     return _Lowering(context, node.span).value(net, known, batch)
 
 

@@ -90,6 +90,20 @@ class Local(Symbol):
     """A parameter of a `Map`: one slice of its argument."""
 
 
+@dataclass(eq=False, slots=True)
+class ExternNet:
+    """A function that Python gives: its declared inputs and output, one event each.
+
+    function: filled when the model is loaded; a program belongs to one load.
+    """
+
+    name: str
+    inputs: tuple[Space, ...]
+    output: Space
+    span: Span
+    function: Callable[..., Any] | None = None
+
+
 # --- expressions ------------------------------------------------------------------------------------------------
 
 
@@ -161,6 +175,14 @@ class Random(Expr):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Extern(Expr):
+    """A call of an extern net. The type's shape is the batch, then the output; the arguments' batches broadcast to it."""
+
+    net: ExternNet
+    arguments: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Marginal(Expr):
     """-log of the sum, over all values of discrete `variables`, of exp(-energy): one real number.
 
@@ -181,7 +203,7 @@ class Recovered(Expr):
 
 def children(expr: Expr) -> tuple[Expr, ...]:
     """The operands, in order; of a `Map` its arguments, then its body; of a `Marginal` the values of its terms."""
-    if isinstance(expr, Apply | Random):
+    if isinstance(expr, Apply | Random | Extern):
         return expr.arguments
     if isinstance(expr, Map):
         return (*expr.arguments, expr.body)
@@ -196,7 +218,7 @@ def with_children(expr: Expr, operands: tuple[Expr, ...]) -> Expr:
     """The node over other operands, given as `children` gives them; itself where they are the same objects."""
     if all(a is b for a, b in zip(operands, children(expr), strict=True)):
         return expr
-    if isinstance(expr, Apply | Random):
+    if isinstance(expr, Apply | Random | Extern):
         return replace(expr, arguments=operands)
     if isinstance(expr, Map):
         return replace(expr, arguments=operands[:-1], body=operands[-1])
@@ -436,3 +458,4 @@ class Program:
     """Energies of the modules that it imports, by their qualified names."""
     sources: tuple[Source, ...] = ()
     """Of all modules, its own too."""
+    externs: tuple[ExternNet, ...] = ()

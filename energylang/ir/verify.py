@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from energylang.ir.nodes import Apply, Energy, Expr, Local, Map, Marginal, Program, Reference, Variable, randoms, walk
+from energylang.ir.nodes import (
+    Apply,
+    Energy,
+    Expr,
+    Extern,
+    Local,
+    Map,
+    Marginal,
+    Program,
+    Reference,
+    Variable,
+    randoms,
+    walk,
+)
 from energylang.ir.operations import OPERATIONS, OperationError, type_of
 from energylang.ir.types import Kind
 
@@ -62,6 +75,13 @@ def _verify_expressions(roots: Sequence[Expr], own: frozenset[int]) -> None:
                 raise VerificationError(f"{expr.operation}: {problem.message}") from problem
             if found != expr.type:
                 raise VerificationError(f"{expr.operation} is marked {expr.type} and is {found}")
+        elif isinstance(expr, Extern):
+            output = expr.net.output.shape
+            if (
+                len(expr.arguments) != len(expr.net.inputs)
+                or expr.type.shape[len(expr.type.shape) - len(output) :] != output
+            ):
+                raise VerificationError(f"`{expr.net.name}` is not called as it is declared")
         elif isinstance(expr, Reference):
             symbol = expr.symbol
             if isinstance(symbol, Variable) and id(symbol) not in own:

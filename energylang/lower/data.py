@@ -15,6 +15,7 @@ from energylang.ir.types import Dim, Kind, Space, show_bound, show_shape
 from energylang.lower.bounds import MOST_ENTRIES, problems_of
 from energylang.lower.elimination import plans
 from energylang.lower.evaluate import evaluate
+from energylang.lower.externs import fit
 from energylang.lower.operations import NUMPY
 from energylang.source import Span
 
@@ -61,8 +62,8 @@ def bind(program: Program, given: Mapping[str, Any], diagnostics: Diagnostics) -
     if left and given:
         names = ", ".join(f"`{d.name}`" for d in left)
         diagnostics.add("N0702", f"{names} not among the data given: the default is used", left[0].span)
-    good = _lets(program, bound, diagnostics) and check_bound(late, bound, bound.values, diagnostics)
-    return bound if good else None
+    good = fit(program, bound.dims, diagnostics) and _lets(program, bound, diagnostics)
+    return bound if good and check_bound(late, bound, bound.values, diagnostics) else None
 
 
 def _skeleton(missing: list[Data]) -> str:

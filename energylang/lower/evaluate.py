@@ -12,9 +12,10 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from energylang.ir.nodes import Apply, DimValue, Expr, Literal, Map, Marginal, Random, Recovered, Reference
+from energylang.ir.nodes import Apply, DimValue, Expr, Extern, Literal, Map, Marginal, Random, Recovered, Reference
 from energylang.ir.operations import OPERATIONS
 from energylang.ir.types import Dim, Kind
+from energylang.lower.externs import called
 from energylang.lower.operations import JAX, Backend, compute
 
 Environment = Mapping[Any, Any]
@@ -61,7 +62,7 @@ def operands_first(
         stack.append((expr, True))
         if selections is not None and selections.guarded(expr):
             stack.extend((operand, False) for operand in reversed(selections.operands(expr)))
-        elif isinstance(expr, Apply | Map | Random):
+        elif isinstance(expr, Apply | Map | Random | Extern):
             stack.extend((argument, False) for argument in reversed(expr.arguments))
     return order
 
@@ -91,6 +92,8 @@ def _value(
             return _drawn(expr, [values[id(a)] for a in expr.arguments], environment[expr], dims)
         case Recovered(marginal=marginal, variable=variable):
             return environment[marginal].draw(environment, backend, environment[expr])[variable]
+        case Extern():
+            return called(expr, [values[id(a)] for a in expr.arguments], dims, backend)
         case Map():
             return _mapped(expr, [values[id(a)] for a in expr.arguments], environment, dims, backend)
     raise TypeError(f"cannot evaluate {type(expr).__name__}")
@@ -121,7 +124,7 @@ class _Selections:
         self._entering: dict[int, list[Expr]] = {}
         order = operands_first(roots, known)
         if any(_selects(node) for node in order):
-            users = (node for node in order if isinstance(node, Apply | Map | Random))
+            users = (node for node in order if isinstance(node, Apply | Map | Random | Extern))
             self._uses.update(id(a) for node in users for a in node.arguments)
             for node in order:
                 if _selects(node):
