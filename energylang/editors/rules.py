@@ -55,7 +55,7 @@ def rules() -> tuple[Rule, ...]:
         Rule(rf"(:)([ \t]*)({spaces})\b", ("punctuation", "blank", "type")),
         # The inputs of a net: `(real[2], real) -> real[2]`.
         Rule(rf"\b{spaces}\b(?=[^=\n]*->)", ("type",)),
-        Rule(rf"\b{_any((*words.functions, *words.distributions))}\b{called}", ("builtin",)),
+        Rule(rf"\b{_any((*words.functions, *words.distributions, *words.forms))}\b{called}", ("builtin",)),
         Rule(rf"\b{name}\b{called}", ("function",)),
         Rule(rf"\b{name}\b", ("name",)),
         Rule(_any(s for s in symbols if s not in brackets and len(s) > 1), ("operator",)),

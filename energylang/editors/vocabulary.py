@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from energylang.catalog import BUILT_IN, VERBS
+from energylang.catalog import BUILT_IN, NETS, SCHEDULES, VERBS
+from energylang.check.compositions import COMPOSITIONS
 from energylang.check.context import CONSTANTS
+from energylang.check.densities import FORMS
 from energylang.check.functions import FUNCTIONS
 from energylang.ir.types import LATER_SPACES, SPACES
 from energylang.syntax import ast
@@ -21,7 +23,7 @@ class Vocabulary:
 
     declarations: begin a declaration (`data`, `energy`). tasks: begin a task (`sample`). controls: `if`, `for`, `with`,
     `report`. operators: `and`, `or`, `not`. truths: `true`, `false`. constants: `pi`. spaces: `simplex`.
-    functions, distributions: what is called. methods: what stands after `with`.
+    functions, distributions: what is called. forms: what energies, densities, nets and schedules are made by. methods: what stands after `with`.
     """
 
     declarations: tuple[str, ...]
@@ -33,6 +35,7 @@ class Vocabulary:
     spaces: tuple[str, ...]
     functions: tuple[str, ...]
     distributions: tuple[str, ...]
+    forms: tuple[str, ...]
     methods: tuple[str, ...]
 
 
@@ -49,6 +52,6 @@ def vocabulary() -> Vocabulary:
     functions = {d.name.text for d in library} - distributions | set(FUNCTIONS)
     words = (
         declarations, verbs, set(terminals) - declarations - verbs - operators - truths, operators, truths,
-        CONSTANTS, {*SPACES, *LATER_SPACES}, functions, distributions, {method.name for method in BUILT_IN},
+        CONSTANTS, {*SPACES, *LATER_SPACES}, functions, distributions, {*COMPOSITIONS, *FORMS, *NETS, *SCHEDULES}, {method.name for method in BUILT_IN},
     )  # fmt: skip
     return Vocabulary(*(tuple(sorted(each)) for each in words))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from lsprotocol import types
 
-from energylang.catalog import RUN_OPTIONS, VERBS, Method, Option, describe, methods
+from energylang.catalog import NETS, RUN_OPTIONS, SCHEDULES, VERBS, Family, Method, Option, describe, methods
+from energylang.check.compositions import COMPOSITIONS
 from energylang.check.context import CONSTANTS
+from energylang.check.densities import FORMS
 from energylang.check.functions import FUNCTIONS
 from energylang.diagnostics import Diagnostics
 from energylang.editors.vocabulary import vocabulary
@@ -76,6 +78,9 @@ class _Place:
         if self.previous == "_DOT":
             yield from self._members()
             return
+        if first is not None and (made := self._made_by(first)) is not None:
+            yield from made
+            return
         if self.previous == "_TILDE":
             yield from self._distributions()
         elif "type" in self.cursor.wanted:
@@ -85,6 +90,27 @@ class _Place:
             yield from self._values()
             yield from self._callables()
         yield from self._keywords()
+
+    def _made_by(self, first: Token) -> Iterator[Item] | None:
+        """Behind the `=` of what is made by a form of its own; None elsewhere."""
+        words = [token.text for token in self.tokens]
+        words = words[len(words) - words[::-1].index(first.text) - 1 :]
+        if "=" not in words:
+            return None
+        inside = bool(self._brackets())
+        if first.text in ("net", "schedule"):
+            return _families(NETS if first.text == "net" else SCHEDULES, words[words.index("=") + 1 :], inside)
+        if first.text in ENERGIES and words[2:3] == ["="]:
+            return self._composition(inside)
+        return None
+
+    def _composition(self, inside: bool) -> Iterator[Item]:
+        yield from (self._item(d, "0") for d in self.names.top.callables.values() if d.kind in ENERGIES)
+        yield from (Item(name, kind=Kind.Function, insert_text=f"{name}(", sort_text="1") for name in COMPOSITIONS)
+        if inside:
+            own = (d for d in self.names.definitions if d.kind in ("variable", "condition"))
+            yield from (self._item(d, "2") for d in own)
+            yield from self._values()
 
     def _members(self) -> Iterator[Item]:
         """What the module before the point declares."""
@@ -196,6 +222,7 @@ class _Place:
         yield from self._library()
 
     def _distributions(self) -> Iterator[Item]:
+        yield from (Item(name, kind=Kind.Function, insert_text=f"{name}(", sort_text="1") for name in FORMS)
         yield from (self._item(d, "0") for d in self.names.top.callables.values() if d.kind in ENERGIES)
         yield from self._library()
 
@@ -219,6 +246,19 @@ class _Place:
         space = declared.span.text if declared is not None and definition.kind != "dim" else ""
         detail = space or (" or ".join(found) if found else definition.kind)
         return Item(definition.name, kind=_KINDS.get(definition.kind, Kind.Variable), detail=detail, sort_text=sort)
+
+
+def _families(table: Mapping[str, Family], words: list[str], inside: bool) -> Iterator[Item]:
+    """The forms of nets or of schedules; inside the brackets of one, its options or their choices."""
+    family = table.get(words[0]) if words else None
+    if family is None or not inside:
+        for each in table.values():
+            yield _documented(each.name, Kind.Function, (each.form, each.summary), "0")
+    elif words[-1] == "=":
+        chosen = next((o for o in family.options if o.name == words[-2]), None)
+        yield from (Item(choice, kind=Kind.EnumMember) for choice in (chosen.choices if chosen is not None else ()))
+    else:
+        yield from map(_option, family.options)
 
 
 def _option(option: Option) -> Item:

@@ -59,7 +59,7 @@ def test_the_grammar_s_words_have_classes() -> None:
             assert lexed(word) == [(word, expected)]
     for word in words.spaces:
         assert classes(f"data x: {word}[3]")[word] is Keyword.Type
-    for word in (*words.functions, *words.distributions):
+    for word in (*words.functions, *words.distributions, *words.forms):
         assert classes(f"let x = {word}(1)")[word] is Name.Builtin
     for word in words.methods:
         assert classes(f"sample e with {word}")[word] is Name.Function

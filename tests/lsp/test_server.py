@@ -273,6 +273,22 @@ def test_completion_of_distributions_spaces_and_values(client: Client) -> None:
         assert not missing & found, (mark, missing & found)
 
 
+def test_completion_of_what_is_made_by_forms(client: Client) -> None:
+    for written, there, missing in [
+        ("energy both = ", {"line", "product", "marginal"}, {"mu", "exp", "twice"}),
+        ("energy both = product(li", {"line"}, {"twice", "real"}),
+        ("energy rest = marginal(line, over = ", {"mu", "sigma"}, {"real"}),
+        ("schedule noise = ", {"cosine"}, {"mlp", "mu"}),
+        ("schedule noise = cosine(", {"levels", "offset"}, {"mlp"}),
+        ("net f: real -> real = ", {"mlp"}, {"cosine"}),
+        ("net f: real -> real = mlp([4], act = ", {"tanh"}, {"bias"}),
+    ]:  # fmt: skip
+        client.open(MODEL + written)
+        found = set(completions(client, MODEL + written, written))
+        assert there <= found, (written, there - found)
+        assert not missing & found, (written, missing & found)
+
+
 def test_completion_in_tasks_reads_the_catalog(client: Client) -> None:
     task = "sample line on (shift = 1.0) with nuts(max_tree_depth = 8), draws = 100"
     for written, there, missing in [
