@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -11,6 +10,7 @@ from energylang.check.compositions import composition
 from energylang.check.context import POISON, Context, Found, Poison, Scope, literal
 from energylang.check.densities import Density, density
 from energylang.check.expressions import apply, expression
+from energylang.check.normalisation import mark_densities, normalisation
 from energylang.check.predictive import report_draw
 from energylang.check.schedules import level_of
 from energylang.check.spaces import LEVELS, require_solvable, space_of
@@ -24,7 +24,6 @@ from energylang.ir.nodes import (
     Expr,
     Law,
     Let,
-    Normalisation,
     Reference,
     Report,
     Term,
@@ -102,11 +101,11 @@ def energy(context: Context, declaration: ast.Energy) -> Energy | None:
     for variable in variables:
         if variable not in used and not variable.space.discrete:
             _flat(context, variable)
-    _mark_densities(draft)
-    normalisation, reason = _normalisation(declaration, variables, draft)
+    mark_densities(draft)
+    state, reason = normalisation(declaration, variables, draft)
     return Energy(
         context.full(declaration.name.text), declaration.name.span, declaration.doc, variables, conditions, tuple(draft.terms),
-        tuple(draft.reports), normalisation, reason, laws=tuple(_laws(draft)),
+        tuple(draft.reports), state, reason, laws=tuple(_laws(draft)),
     )  # fmt: skip
 
 
@@ -137,7 +136,7 @@ def _composed(context: Context, declaration: ast.Energy) -> Energy | None:
         space = variable.space
         if not require_solvable(context, space.shape, space.cardinality, variable.span, variable.name, extra):
             return None
-    return replace(found, name=declaration.name.text, span=declaration.name.span, doc=declaration.doc)
+    return replace(found, name=context.full(declaration.name.text), span=declaration.name.span, doc=declaration.doc)
 
 
 def _symbols(
@@ -394,57 +393,6 @@ def _report(context: Context, statement: ast.Report, scope: Scope, draft: Draft)
     if isinstance(value, Reference) and isinstance(value.symbol, Variable) and value.symbol.name == name:
         return
     draft.reports.append(Report(name, value))
-
-
-def _mark_densities(draft: Draft) -> None:
-    """Terms that are the whole density of a variable say so: compositions drop and keep them as such."""
-    count = Counter(id(base_symbol(t.target)) for t in draft.tildes)
-    for tilde in draft.tildes:
-        symbol = base_symbol(tilde.target)
-        whole = isinstance(tilde.target, Reference) and tilde.density.exact_support and count[id(symbol)] == 1
-        if whole and isinstance(symbol, Variable) and symbol not in symbols(*tilde.density.arguments):
-            draft.terms[tilde.term] = replace(draft.terms[tilde.term], density_of=symbol)
-
-
-# --- normalisation ----------------------------------------------------------------------------------------------
-
-
-def _normalisation(declaration: ast.Energy, variables: tuple[Variable, ...], draft: Draft) -> tuple[Normalisation, str]:
-    if declaration.kind == "distribution":
-        return Normalisation.DECLARED, "declared by `distribution`"
-    if not isinstance(declaration.body, ast.Block):
-        return Normalisation.UNKNOWN, "an energy given by an expression"
-    if draft.increments:
-        return Normalisation.UNKNOWN, "`+=` adds energy beside the densities"
-    seen: set[str] = set()
-    depends: dict[str, set[str]] = {}
-    for tilde in draft.tildes:
-        target, found = tilde.target, tilde.density
-        symbol = base_symbol(target)
-        if not isinstance(symbol, Variable):
-            what = f"`{symbol.name}`" if symbol is not None else "a `let`"
-            return Normalisation.UNKNOWN, f"`~` on data ({what}): log Z is the evidence"
-        if not isinstance(target, Reference):
-            return Normalisation.UNKNOWN, f"`{symbol.name}` is given a density in parts"
-        if symbol.name in seen:
-            return Normalisation.UNKNOWN, f"`{symbol.name}` has two densities"
-        if not found.exact_support:
-            return Normalisation.UNKNOWN, f"`{found.name}` is cut by the space of `{symbol.name}`"
-        seen.add(symbol.name)
-        depends[symbol.name] = {
-            s.name for s in symbols(*found.arguments, *symbol.space.bounds) if isinstance(s, Variable)
-        }
-    missing = [v.name for v in variables if v.name not in seen]
-    if missing:
-        return Normalisation.UNKNOWN, f"`{', '.join(missing)}` has no density of its own"
-    done: set[str] = set()
-    while len(done) < len(depends):
-        ready = [n for n, needs in depends.items() if n not in done and needs <= done]
-        if not ready:
-            cycle = ", ".join(sorted(set(depends) - done))
-            return Normalisation.UNKNOWN, f"the densities of `{cycle}` depend on each other in a cycle"
-        done.update(ready)
-    return Normalisation.NORMALISED, "every variable has one density, without cycles"
 
 
 def space_like(value: Expr) -> Space:
