@@ -167,7 +167,7 @@ def frequencies(model: el.Model) -> tuple[np.ndarray, int]:
     from energylang.model import Point
 
     point = Point(jnp.zeros(1), ())
-    z = jax.jit(jax.vmap(lambda key: target.outputs(point, key).reports["z"]))(keys)
+    z = jax.jit(jax.vmap(lambda key: target.outputs(point, key).draws["z"]))(keys)
     found = np.zeros((2, 2, 2, 2))
     np.add.at(found, tuple(np.asarray(z).T), 1)
     return found, count

@@ -390,8 +390,6 @@ def _report(context: Context, statement: ast.Report, scope: Scope, draft: Draft)
     if isinstance(value, Poison):
         draft.failed = True
         return
-    if isinstance(value, Reference) and isinstance(value.symbol, Variable) and value.symbol.name == name:
-        return
     draft.reports.append(Report(name, value))
 
 

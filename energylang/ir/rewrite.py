@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from energylang.ir.nodes import Energy, Expr, Marginal, Reference, Symbol, Term, Variable, children, walk, with_children
+from energylang.ir.nodes import (
+    Condition,
+    Energy,
+    Expr,
+    Marginal,
+    Reference,
+    Symbol,
+    Term,
+    Variable,
+    children,
+    symbols,
+    walk,
+    with_children,
+)
 
 Replacements = Mapping[Symbol, Expr]
 
@@ -30,11 +43,41 @@ def replacer(replacements: Replacements) -> Callable[[Expr], Expr]:
 
 
 def with_symbols(energy: Energy, replacements: Replacements) -> Energy:
-    """The energy with expressions for some of its symbols in all it says; its signature is left alone."""
-    found = energy.mapped(replacer(replacements))
-    moved = {id(t): replace(t, density_of=_moved(t.density_of, replacements)) for t in found.terms}
-    laws = tuple(replace(law, term=moved[id(law.term)]) for law in found.laws)
-    return replace(found, terms=tuple(moved[id(t)] for t in found.terms), laws=laws)
+    """The energy with expressions for some of its symbols, in its signature too.
+
+    What another variable or condition replaces is that one; what a value replaces is gone. Variables in whose bounds
+    something is replaced are new ones.
+    """
+    table = dict(replacements)
+    replaced = replacer(table)
+    for symbol in (*energy.conditions, *energy.variables):
+        if symbol not in table and any(s in table for s in symbols(*symbol.space.bounds)):
+            low, high = (b if b is None or isinstance(b, int | float) else replaced(b) for b in _ends(symbol))
+            fresh = replace(symbol, space=replace(symbol.space, low=low, high=high))
+            table[symbol] = Reference(fresh.space.type, fresh.span, fresh, range=fresh.space.range)
+            replaced = replacer(table)
+    found = energy.mapped(replaced)
+    moved = {id(t): replace(t, density_of=_moved(t.density_of, table)) for t in found.terms}
+    signature = [_now(s, table) for s in (*energy.variables, *energy.conditions)]
+    return replace(
+        found,
+        terms=tuple(moved[id(t)] for t in found.terms),
+        laws=tuple(replace(law, term=moved[id(law.term)]) for law in found.laws),
+        variables=tuple(dict.fromkeys(s for s in signature if isinstance(s, Variable))),
+        conditions=tuple(dict.fromkeys(s for s in signature if isinstance(s, Condition))),
+    )
+
+
+def _ends(symbol: Symbol) -> tuple[float | Expr | None, float | Expr | None]:
+    return symbol.space.low, symbol.space.high
+
+
+def _now(symbol: Symbol, table: Replacements) -> Symbol | None:
+    """What takes a symbol's place in the signature."""
+    if symbol not in table:
+        return symbol
+    value = table[symbol]
+    return value.symbol if isinstance(value, Reference) else None
 
 
 def _moved(variable: Variable | None, replacements: Replacements) -> Variable | None:

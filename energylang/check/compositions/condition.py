@@ -67,8 +67,7 @@ def condition(context: Context, node: ast.Call) -> Energy | None:
         if value is None:
             return None
         values[table[name]] = value
-    variables = tuple(v for v in part.variables if v not in values)
-    if not variables:
+    if all(v in values for v in part.variables):
         context.error(
             "E0512", f"nothing of `{part.name}` is left random", node.span,
             fix=f"to get its energy at a point write `{part.name}(…)` in an expression",
@@ -80,8 +79,7 @@ def condition(context: Context, node: ast.Call) -> Energy | None:
         state = (Normalisation.UNKNOWN, f"`{', '.join(names)}` is fixed: log Z is the evidence")
     return replace(
         composed(
-            [with_symbols(part, values)], node, variables=variables,
-            conditions=tuple(c for c in part.conditions if c not in values), normalisation=state[0], reason=state[1],
+            [with_symbols(part, values)], node, normalisation=state[0], reason=state[1],
         ),
         hidden=part.hidden,
     )  # fmt: skip
@@ -119,7 +117,7 @@ def _given(context: Context, node: ast.Call, part: Energy, argument: ast.Express
     made = with_symbols(replace(part, terms=tuple(terms)), {v: reference(c) for v, c in moved.items()})
     return replace(
         composed(
-            [made], node, variables=tuple(rest), conditions=(*part.conditions, *moved.values()), normalisation=state[0],
+            [made], node, normalisation=state[0],
             reason=state[1],
         ),
         hidden=hidden,

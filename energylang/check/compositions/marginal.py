@@ -26,6 +26,7 @@ from energylang.ir.nodes import (
     Symbol,
     Term,
     Variable,
+    symbols,
 )
 from energylang.ir.rewrite import replacer, summed_out
 from energylang.source import Span
@@ -49,6 +50,13 @@ def marginal(context: Context, node: ast.Call) -> Energy | None:
         context.error(
             "E0512", f"no variable of `{part.name}` is left", node.span,
             fix="the sum over all of them is log Z: `energylang evidence` computes it",
+        )  # fmt: skip
+        return None
+    bound = [v for v in variables if any(s in summed for s in symbols(*v.space.bounds))]
+    if bound:
+        context.error(
+            "E0516", f"the bounds of `{bound[0].name}` depend on what is summed out", node.span,
+            related=[Label(bound[0].span, "declared here")], fix=f"sum `{bound[0].name}` out first, or keep both",
         )  # fmt: skip
         return None
     terms = list(part.terms)

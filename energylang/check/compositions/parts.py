@@ -160,14 +160,9 @@ def unify(context: Context, parts: Sequence[Energy], span: Span) -> list[Energy]
                 if not same_space(context, other, symbol, span):
                     return None
     return [
-        replace(
-            with_symbols(
-                p, {s: reference(found[s.name]) for s in (*p.variables, *p.conditions) if s is not found[s.name]}
-            ),
-            variables=tuple(found[v.name] for v in p.variables),
-        )
+        with_symbols(p, {s: reference(found[s.name]) for s in (*p.variables, *p.conditions) if s is not found[s.name]})
         for p in parts
-    ]  # type: ignore[misc]
+    ]
 
 
 def conditions_left(parts: Sequence[Energy], variables: Sequence[Variable]) -> tuple[Condition, ...]:
@@ -181,9 +176,13 @@ def merged_reports(
     context: Context, parts: Sequence[Energy], variables: Sequence[Variable], span: Span
 ) -> tuple[Report, ...] | None:
     reports: dict[str, Report] = {}
+    names = {v.name for v in variables}
     for part in parts:
         for report in part.reports:
-            if report.name in reports or report.name in {v.name for v in variables}:
+            if isinstance(report.value, Reference) and report.value.symbol in variables and report.name in names:
+                # A variable is kept anyway: its report matters where it is summed out.
+                continue
+            if report.name in reports or report.name in names:
                 context.error(
                     "E0203", f"`{report.name}` is reported by two of the energies", span,
                     fix=f"rename one: `rename({part.name}, {report.name} = …)`",

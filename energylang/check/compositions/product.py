@@ -41,7 +41,7 @@ def product(context: Context, node: ast.Call) -> Energy | None:
     reports = merged_reports(context, unified, variables, node.span)
     if reports is None:
         return None
-    normalisation, reason = _product_type(unified)
+    normalisation, reason = _product_type(parts)
     return composed(
         unified, node, variables=variables, conditions=conditions_left(unified, variables),
         terms=tuple(t for p in unified for t in p.terms), reports=reports, normalisation=normalisation, reason=reason,

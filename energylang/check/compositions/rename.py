@@ -25,7 +25,7 @@ def rename(context: Context, node: ast.Call) -> Energy | None:
         return None
     (part,) = parts
     table: dict[str, Symbol] = {s.name: s for s in (*part.variables, *part.conditions)}
-    reports = {r.name for r in part.reports}
+    reports = {r.name for r in part.reports} - table.keys()
     new: dict[str, str] = {}
     for argument in node.arguments:
         if argument.name is None:
@@ -53,7 +53,5 @@ def rename(context: Context, node: ast.Call) -> Energy | None:
     made = with_symbols(part, {s: reference(f) for s, f in fresh.items()})
     return replace(
         made, name=node.function.text, span=node.span, doc="",
-        variables=tuple(fresh.get(v, v) for v in part.variables),
-        conditions=tuple(fresh.get(c, c) for c in part.conditions),
         reports=tuple(replace(r, name=new.get(r.name, r.name)) for r in made.reports),
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
