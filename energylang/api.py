@@ -20,7 +20,7 @@ from energylang.check import check_source
 from energylang.datafiles import read_beside
 from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics, suggest
 from energylang.ir.nodes import Energy as EnergyNode
-from energylang.ir.nodes import Program, Task
+from energylang.ir.nodes import Normalisation, Program, Task
 from energylang.lower.data import Bound
 from energylang.lower.data import bind as bind_data
 from energylang.lower.energy import CompiledEnergy, compile_energy
@@ -31,7 +31,15 @@ from energylang.model import Scalar
 from energylang.source import Source
 from energylang.syntax import ast
 from energylang.syntax.read import read_source
-from energylang.tasks import Plan, resolve_bindings, resolve_method, resolve_options, with_conditions
+from energylang.tasks import (
+    Plan,
+    require_observed,
+    require_prior,
+    resolve_bindings,
+    resolve_method,
+    resolve_options,
+    with_conditions,
+)
 
 if TYPE_CHECKING:
     from energylang.run.progress import Progress
@@ -152,12 +160,18 @@ class Model:
         call = resolve_method(self.module, node, verb, method, task)
         given = resolve_options(verb, options or {}, task)
         bindings = resolve_bindings(node, verb, on or {}, task, self.bound)
-        if node.conditions and verb not in ("train", "test"):
+        require_observed(node, given)
+        if given.get("prior"):
+            node, call = require_prior(node, method), MethodCall("direct")
+        if (node.conditions and verb not in ("train", "test")) or given.get("prior"):
             wider = with_conditions(node, bindings, self.bound)
             energy = self._compiled(node, wider, energy.compiled.params if energy is not None else None)
         elif energy is None:
             energy = self[name]
-        reason = "asked for"
+        reason = "the prior is drawn, one variable after another" if given.get("prior") else "asked for"
+        if verb == "evidence" and call == MethodCall("auto") and node.normalisation is not Normalisation.UNKNOWN:
+            reason = f"the energy is normalised ({node.reason}): log Z is 0"
+            return Plan(verb, energy, call, reason, given, bindings, known=True)
         if methods()[call.name].protocol == "choice":
             call, reason = build(call).choose(energy.compiled.program.facts, verb)
             why_not = misfit(methods()[call.name], energy.node.traits)
@@ -247,8 +261,8 @@ class Energy:
     def sample(self, **arguments: Any) -> Run:
         """Draw from the energy; what is not given comes from the file's task.
 
-        method, on (values of conditions), draws, warmup, chains, seed; out (a file; without it draws stay in memory),
-        resume, progress, threads, chunk.
+        method, on (values of conditions), draws, warmup, chains, seed; predictive, log_likelihood (of each draw), prior
+        (draw from the prior instead); out (a file; without it draws stay in memory), resume, progress, threads, chunk.
         """
         return _run(self.model, "sample", self.name, arguments, self)
 

@@ -43,7 +43,8 @@ class Method:
     protocol: which protocol of `energylang.model` the factory's result implements; "choice" is `auto`.
     moves: which variables it can move. needs: capabilities a target must have, see `NEEDS`.
     factory: "module:attribute", called with the options (and, for `combines`, a tuple of inner methods first).
-    lanes: chains compiled together, by platform ("cpu" and "accelerator").
+    weighted: of a path, whether its draws have weights. lanes: chains compiled together, by platform ("cpu" and
+    "accelerator").
     tests: the file that holds its invariance and mixing tests, with rejected twins (relative to the repository).
     """
 
@@ -58,12 +59,14 @@ class Method:
     options: tuple[Option, ...] = ()
     needs: tuple[str, ...] = ()
     combines: bool = False
+    weighted: bool = True
     lanes: Mapping[str, int] = field(default_factory=lambda: {"cpu": 1, "accelerator": 256})
 
 
 NEEDS: dict[str, str] = {
     "finite": "only discrete variables, with few enough configurations to list",
     "normalised": "an energy that is normalised (every variable the target of one `~`)",
+    "drawable": "a normalised energy whose distributions can all be drawn from",
     "params": "at least one `param` or `net` to learn",
     "blocks": "at least two inner methods",
 }
@@ -96,6 +99,7 @@ class Traits:
     normalised: bool
     params: bool
     variables: tuple[str, ...] = ()
+    drawable: bool = False
 
 
 ADAPTS = "initial value; learned in warm-up, frozen afterwards"
@@ -225,6 +229,19 @@ BUILT_IN: tuple[Method, ...] = (
         lanes={"cpu": 256, "accelerator": 4096},
     ),
     Method(
+        "direct",
+        protocol="path",
+        tasks=("sample", "evidence"),
+        moves="any",
+        summary="each variable from its own distribution: exact independent draws",
+        source="ancestral sampling; Bishop 2006, Pattern Recognition and Machine Learning, section 8.1.2",
+        factory="energylang.methods.direct:Direct",
+        tests="tests/methods/test_direct.py",
+        needs=("drawable",),
+        weighted=False,
+        lanes={"cpu": 256, "accelerator": 4096},
+    ),
+    Method(
         "mle",
         protocol="objective",
         tasks=("train",),
@@ -320,6 +337,9 @@ RUN_OPTIONS: dict[Verb, tuple[Option, ...]] = {
         Option("warmup", "int", 1000, "warm-up steps per chain; the method adapts in these only", minimum=0),
         Option("chains", "int", 4, "independent chains", minimum=1),
         Option("seed", "int", 0, "root of every random key", minimum=0, maximum=2**63 - 1),
+        Option("predictive", "bool", False, "also draw the data anew, given each draw"),
+        Option("log_likelihood", "bool", False, "also keep the log density of each observation"),
+        Option("prior", "bool", False, "draw from the densities of the variables alone, and the data given these"),
     ),
     "evidence": (
         Option("draws", "int", 4096, "weighted draws (particles)", minimum=2),
@@ -376,6 +396,8 @@ def misfit(spec: Method, traits: Traits) -> str | None:
         return "it learns parameters, and this energy has no `param`"
     if "normalised" in spec.needs and not traits.normalised:
         return "it needs a normalised energy"
+    if "drawable" in spec.needs and not traits.drawable:
+        return "it needs a normalised energy whose distributions can all be drawn from"
     if spec.protocol == "objective":
         return None
     if spec.moves == "continuous" and traits.discrete:

@@ -323,6 +323,26 @@ _register(
             "no draw from this",
             "`report a ~ d(…)` needs a distribution that can be drawn from: one of the standard library, one of the model's own over finitely many values, or a mixture of these. A distribution that the model declares by a formula on the reals says how likely a value is, and not how one is drawn.",
         ),
+        "E0531": (
+            "nothing is observed",
+            "`log_likelihood` and `predictive` are about data that the model observes by `~`, and this energy has none: it is an expression, or all its `~` are on variables. `report a ~ d(…)` draws predictions of any kind.",
+        ),
+        "E0532": (
+            "data that cannot be drawn anew",
+            "`predictive` draws each datum left of a `~` from its distribution, given the variables. It needs one density for the datum, of a distribution that can be drawn from, and data that do not depend on each other in a circle; entries may depend on those before them (`y[1:] ~ normal(y[:-1], s)`).",
+        ),
+        "E0533": (
+            "no draws from the prior",
+            "`prior` draws each variable from its own `~`, given the variables that it mentions. So every variable needs exactly one density, of a distribution that can be drawn from; energy added by `+=`, variables that are flat, and distributions that a space cuts (`sigma: positive`, `sigma ~ normal(0, 1)`; write `half_normal`) have no such draw.",
+        ),
+        "E0534": (
+            "the prior needs no method",
+            "Draws from the prior are exact and independent: no method has a part in them.",
+        ),
+        "E0535": (
+            "entries without a density",
+            "A variable whose parts have densities of their own (`z[0] ~ …`, `z[1:] ~ …`) can be drawn from where every entry has exactly one.",
+        ),
         "E0600": ("unknown energy", "A task or `--of` names an energy that the file does not declare."),
         "E0601": ("unknown method", "No method of this name is in the catalog: `energylang methods` lists them."),
         "E0602": (

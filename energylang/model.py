@@ -158,6 +158,14 @@ class Target(Protocol):
         ...
 
 
+class Drawable(Target, Protocol):
+    """A normalised target whose variables can be drawn one after another, each from its own distribution."""
+
+    def draw(self, key: PRNGKey) -> Point:
+        """An exact draw, independent of those with other keys."""
+        ...
+
+
 class Phase(NamedTuple):
     """Where a warm-up step stands; scanned data, so that warm-up and sampling are one program. All scalars.
 

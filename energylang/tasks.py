@@ -15,8 +15,10 @@ from energylang.catalog import RUN_OPTIONS, MethodCall, Value, Verb, build, meth
 from energylang.check.modules import new_context
 from energylang.check.tasks import method_call, option_problem
 from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics, suggest
+from energylang.ir.ancestry import prior, steps
 from energylang.ir.nodes import Energy as EnergyNode
 from energylang.ir.nodes import Task, symbols
+from energylang.lower.ancestry import require_covered
 from energylang.lower.bounds import problems_of
 from energylang.lower.data import Bound, bind_conditions
 from energylang.lower.evaluate import evaluate
@@ -121,9 +123,57 @@ def with_conditions(node: EnergyNode, given: Mapping[str, Any], bound: Bound) ->
     return Bound({**bound.values, **found.values}, found.dims, found.origins)
 
 
+KEPT = ("predictive", "log_likelihood")
+"""Options of `sample` that say what is kept of a draw beside variables and reports."""
+
+
+def require_observed(node: EnergyNode, options: Mapping[str, Any]) -> None:
+    """Raise E0531 and E0532 where what is to be kept of observations cannot be computed of this energy."""
+    asked = [name for name in KEPT if options.get(name)]
+    if not asked:
+        return
+    if not node.observations:
+        raise DiagnosticError(
+            [
+                Diagnostic(
+                    "E0531", f"`{node.name}` observes nothing: no `~` of it is on data", node.span,
+                    cause=f"`{asked[0]}` is about the data that a model observes", fix=f"leave `{asked[0]}` out, or use `report a ~ d(…)`",
+                )
+            ]
+        )  # fmt: skip
+    problems = steps(node.observations)[1] if options.get("predictive") else []
+    if problems:
+        raise DiagnosticError(
+            [
+                Diagnostic("E0532", f"`{p.name}` cannot be drawn anew: {p.text}", p.span, fix="leave `predictive` out")
+                for p in problems
+            ]
+        )
+
+
+def require_prior(node: EnergyNode, method: str | MethodCall | None) -> EnergyNode:
+    """The energy of a model's variables alone. Raises DiagnosticError E0533 with all that stands against it, E0534."""
+    if method is not None:
+        raise DiagnosticError(
+            [
+                Diagnostic(
+                    "E0534",
+                    f"the prior is drawn directly, and not by `{method}`",
+                    fix="leave the method out, or `prior`",
+                )
+            ]
+        )
+    found, problems = prior(node)
+    if found is None:
+        raise DiagnosticError(
+            [Diagnostic("E0533", f"no draws from the prior: {p.text}", p.span, fix=p.fix) for p in problems]
+        )
+    return found
+
+
 @dataclass(frozen=True)
 class Plan:
-    """A task ready to run."""
+    """A task ready to run. known: the energy is normalised, so that its evidence needs no draws."""
 
     verb: Verb
     energy: Energy
@@ -131,6 +181,7 @@ class Plan:
     reason: str
     options: dict[str, Any]
     bindings: dict[str, Any]
+    known: bool = False
 
     def run(
         self,
@@ -143,21 +194,39 @@ class Plan:
         """Do it, by the driver of the method's protocol."""
         if out is not None:
             require_replaceable(out)
+        if self.known:
+            from energylang.run.output import without_draws
+
+            return without_draws(self.provenance(), self.options, out)
         spec = methods()[self.method.name]
         built = build(self.method)
         common: dict[str, Any] = {
             "lanes": spec.lanes, "provenance": self.provenance(), "out": out, "resume": resume, "progress": progress,
             "threads": threads, "chunk": chunk,
         }  # fmt: skip
-        target = self.energy.compiled.target()
+        target = self.energy.compiled.target(keep=self.keep(progress))
+        options = {name: value for name, value in self.options.items() if name not in (*KEPT, "prior")}
         if spec.protocol == "kernel":
             from energylang.run.chains import run_chains
 
-            return run_chains(target, built, **common, **self.options)
+            return run_chains(target, built, **common, **options)
         from energylang.run.paths import run_path
 
-        options = {k: v for k, v in self.options.items() if k != "warmup"}
-        return run_path(target, built, **common, **options)
+        if "drawable" in spec.needs:
+            require_covered(target.program.variable_steps, self.energy.model.bound.values, target.program.dims)
+        options.pop("warmup", None)
+        return run_path(
+            target, built, **common, **options, weighted=spec.weighted, prior=bool(self.options.get("prior"))
+        )
+
+    def keep(self, progress: Progress | None) -> tuple[str, ...]:
+        """What is kept of a draw beside variables and reports; of the prior data too, as far as they can be drawn."""
+        if not self.options.get("prior"):
+            return tuple(name for name in KEPT if self.options.get(name))
+        for problem in steps(self.energy.node.observations)[1]:
+            if progress is not None:
+                progress.note(f"`{problem.name}` is not drawn anew: {problem.text}")
+        return ("predictive",)
 
     def train(self, out: Path | None = None, resume: bool = False, progress: Progress | None = None) -> Training:
         """Do a training task."""
@@ -200,6 +269,7 @@ class Plan:
             options={
                 "consts": program.consts,
                 "functions": {n.name: fingerprint(n, bound.dims) for n in program.externs},
+                **{name: True for name in (*KEPT, "prior") if self.options.get(name)},
             },
             observed_data=observed,
             task=self.verb,

@@ -6,7 +6,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from energylang.ir.nodes import Apply, Energy, Expr, Law, Normalisation, Random, Reference, Symbol, children, symbols, walk
+from energylang.ir.nodes import (
+    Apply,
+    Energy,
+    Expr,
+    Law,
+    Normalisation,
+    Random,
+    Reference,
+    Symbol,
+    children,
+    symbols,
+    walk,
+)
 from energylang.ir.operations import OPERATIONS
 from energylang.ir.types import Dim
 from energylang.source import Span
@@ -164,9 +176,7 @@ def prior(energy: Energy) -> tuple[Energy | None, list[Problem]]:
     kept = tuple(t for t in energy.terms if id(t) in terms)
     observed = tuple(replace(law, term=kept[0]) for law in energy.observations)
     reason = "the densities of the variables alone, one after another"
-    found = replace(
-        energy, terms=kept, laws=(*laws, *observed), normalisation=Normalisation.NORMALISED, reason=reason
-    )
+    found = replace(energy, terms=kept, laws=(*laws, *observed), normalisation=Normalisation.NORMALISED, reason=reason)
     return found, []
 
 

@@ -421,6 +421,8 @@ class Energy:
 
     @property
     def traits(self) -> Traits:
+        from energylang.ir.ancestry import drawable
+
         used = symbols(*(t.value for t in self.terms), *self.bounds)
         return Traits(
             continuous=any(not v.space.discrete for v in self.variables),
@@ -428,6 +430,7 @@ class Energy:
             normalised=self.normalisation is not Normalisation.UNKNOWN,
             params=any(isinstance(s, Param) for s in used),
             variables=tuple(v.name for v in self.variables),
+            drawable=drawable(self),
         )
 
 

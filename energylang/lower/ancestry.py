@@ -11,10 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.ir.ancestry import Step
-from energylang.ir.nodes import Expr, Law, randoms
+from energylang.ir.nodes import Condition, Data, Expr, Law, Let, randoms, symbols
 from energylang.ir.types import Kind
 from energylang.lower.evaluate import evaluate
+from energylang.lower.operations import NUMPY
 from energylang.model import PRNGKey, fold
 
 Dims = Mapping[str, int]
@@ -80,6 +82,39 @@ def _places(law: Law, environment: Mapping[Any, Any], dims: Dims) -> Array:
     shape = _shape(law.base, dims)
     numbers = np.arange(prod(shape), dtype=np.int32).reshape(shape)
     return jnp.asarray(evaluate([law.target], environment, dims, known={id(law.base): numbers})[0])
+
+
+def require_covered(steps: Sequence[Step], values: Mapping[str, Any], dims: Dims) -> None:
+    """Raise E0535 where variables that have densities in parts are not given one for each entry. values: of data, by key."""
+    problems = []
+    for step in steps:
+        if step.laws[0].whole:
+            continue
+        shape = _shape(step.base, dims)
+        count = np.zeros(prod(shape), int)
+        for law in step.laws:
+            inputs = [s for s in symbols(law.target) if s is not step.symbol]
+            if not all(isinstance(s, Data | Let | Condition) and s.key in values for s in inputs):
+                problems.append(
+                    Diagnostic("E0535", f"which entries of `{step.name}` this is depends on variables", law.span)
+                )
+                break
+            numbers = np.arange(prod(shape)).reshape(shape)
+            known = {id(law.base): numbers}
+            environment = {s: values[s.key] for s in inputs}
+            np.add.at(count, np.ravel(evaluate([law.target], environment, dims, NUMPY, known)[0]), 1)
+        else:
+            if np.any(count != 1):
+                place = int(np.argmax(count != 1))
+                entry = ", ".join(map(str, np.unravel_index(place, shape)))
+                problems.append(
+                    Diagnostic(
+                        "E0535", f"`{step.name}[{entry}]` has {'no' if not count[place] else count[place]} density", step.laws[0].span,
+                        fix="give each entry one `~`",
+                    )
+                )  # fmt: skip
+    if problems:
+        raise DiagnosticError(problems)
 
 
 def log_likelihood(laws: Iterable[Law], environment: Mapping[Any, Any], dims: Dims) -> dict[str, Array]:

@@ -64,9 +64,9 @@ class CompiledEnergy:
             environment[variable] = self._checked(variable, given)
         return self.program.total(environment)
 
-    def target(self, conditions: Mapping[str, Any] | None = None) -> EnergyTarget:
-        """The target over the variables, the conditions fixed."""
-        return EnergyTarget(self.program, self.values, self._arrays(conditions or {}), self.tables)
+    def target(self, conditions: Mapping[str, Any] | None = None, keep: tuple[str, ...] = ()) -> EnergyTarget:
+        """The target over the variables, the conditions fixed. keep: as of `EnergyTarget`."""
+        return EnergyTarget(self.program, self.values, self._arrays(conditions or {}), self.tables, keep=keep)
 
     def _arrays(self, given: Mapping[str, Any]) -> dict[str, Array]:
         energy = self.program.energy

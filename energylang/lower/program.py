@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array
 
 from energylang.diagnostics import Diagnostic, DiagnosticError
+from energylang.ir.ancestry import Step, steps
 from energylang.ir.nodes import Condition, Data, Energy, Expr, Let, Marginal, Param, Symbol, Variable, randoms, symbols
 from energylang.ir.types import Dim
 from energylang.lower.bounds import MOST_ENTRIES, MOST_SITES, empty_reductions, too_large, wrong_indices
@@ -112,6 +113,16 @@ class EnergyProgram:
         for report, value in zip(reports, values, strict=True):
             found[report.predictive][report.name] = jnp.asarray(value)
         return found
+
+    @cached_property
+    def variable_steps(self) -> tuple[Step, ...]:
+        """The variables in an order in which they can be drawn (of energies of which `ir.ancestry` says that they can)."""
+        return steps(law for law in self.energy.standing if law.variable is not None)[0]
+
+    @cached_property
+    def data_steps(self) -> tuple[Step, ...]:
+        """The data that can be drawn anew, in their order."""
+        return steps(self.energy.observations)[0]
 
     def collect(self, changes: Mapping[Variable, Array]) -> tuple[Array, ...]:
         """Per code array float[D_k, k] from per variable float[*shape, k]; sites that no term mentions change nothing."""

@@ -22,7 +22,7 @@ from energylang.lower.operations import JAX, Backend
 
 @dataclass(frozen=True)
 class Bijector:
-    """forward: unconstrained to (constrained, summed log |Jacobian|). inverse: the way back, in numpy.
+    """forward: unconstrained to (constrained, summed log |Jacobian|). inverse: the way back, in the library of its argument.
 
     Both take the bounds, numbers or arrays that broadcast to the value. free: from the shape of a value to that of the
     unconstrained numbers.
@@ -81,33 +81,51 @@ def _simplex(u: Array, low: Any, high: Any) -> tuple[Array, Array]:
     return point, jnp.sum(log_part + jax.nn.log_sigmoid(-logits) + before)
 
 
+def _library(x: Any) -> Any:
+    """The library of an array: draws are mapped inside programs, values of params and data on the host in float64."""
+    return jnp if isinstance(x, Array) else np
+
+
+def _inverse_positive(x: Any, low: Any, high: Any) -> Any:
+    return _library(x).log(x)
+
+
 def _inverse_interval(x: Any, low: Any, high: Any) -> Any:
-    part = (x - low) / (high - low)
-    return np.log(part) - np.log1p(-part)
+    xp = _library(x)
+    return xp.log(x - low) - xp.log(high - x)
 
 
 def _inverse_ordered(x: Any, low: Any, high: Any) -> Any:
-    return np.concatenate([x[..., :1], np.log(np.diff(x, axis=-1))], axis=-1)
+    xp = _library(x)
+    return xp.concatenate([x[..., :1], xp.log(xp.diff(x, axis=-1))], axis=-1)
 
 
 def _inverse_positive_ordered(x: Any, low: Any, high: Any) -> Any:
-    return np.log(np.concatenate([x[..., :1], np.diff(x, axis=-1)], axis=-1))
+    xp = _library(x)
+    return xp.log(xp.concatenate([x[..., :1], xp.diff(x, axis=-1)], axis=-1))
 
 
 def _inverse_simplex(x: Any, low: Any, high: Any) -> Any:
-    k = x.shape[-1]
-    before = np.concatenate([np.zeros_like(x[..., :1]), np.cumsum(x, axis=-1)[..., :-2]], axis=-1)
-    part = x[..., :-1] / (1.0 - before)
-    return np.log(part) - np.log1p(-part) + np.log(np.arange(k - 1, 0, -1.0))
+    xp = _library(x)
+    rest = xp.flip(xp.cumsum(xp.flip(x, -1), axis=-1), -1)[..., 1:]
+    return xp.log(x[..., :-1]) - xp.log(rest) + np.log(np.arange(x.shape[-1] - 1, 0, -1.0))
+
+
+def _inverse_above(x: Any, low: Any, high: Any) -> Any:
+    return _library(x).log(x - low)
+
+
+def _inverse_below(x: Any, low: Any, high: Any) -> Any:
+    return _library(x).log(high - x)
 
 
 BIJECTORS: dict[str, Bijector] = {
     "real": Bijector(_real, lambda x, low, high: x),
-    "positive": Bijector(_positive, lambda x, low, high: np.log(x)),
+    "positive": Bijector(_positive, _inverse_positive),
     "unit": Bijector(_interval, _inverse_interval),
     "interval": Bijector(_interval, _inverse_interval),
-    "above": Bijector(_above, lambda x, low, high: np.log(x - low)),
-    "below": Bijector(_below, lambda x, low, high: np.log(high - x)),
+    "above": Bijector(_above, _inverse_above),
+    "below": Bijector(_below, _inverse_below),
     "ordered": Bijector(_ordered, _inverse_ordered),
     "positive_ordered": Bijector(_positive_ordered, _inverse_positive_ordered),
     "simplex": Bijector(_simplex, _inverse_simplex, lambda shape: (*shape[:-1], shape[-1] - 1)),
@@ -178,9 +196,9 @@ class RealSlot:
         return self._bijector.forward(u, self.low, self.high)
 
     def unconstrain(self, value: Any) -> Any:
-        """float64[size] from a value in the space."""
-        value = np.asarray(value, np.float64)
-        return np.reshape(self._bijector.inverse(value, self.low, self.high), -1)
+        """The numbers of the flat vector, [size], from a value in the space: of JAX's arrays inside a program, else float64."""
+        value = value if isinstance(value, Array) else np.asarray(value, np.float64)
+        return self._bijector.inverse(value, self.low, self.high).reshape(-1)
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,24 @@ import jax.numpy as jnp
 from jax import Array
 
 from energylang.ir.nodes import Symbol
+from energylang.lower.ancestry import draw, log_likelihood
 from energylang.lower.gains import energy_changes
 from energylang.lower.program import EnergyProgram, storage
-from energylang.model import Facts, Outputs, Point, PRNGKey, Scalar, Selection
+from energylang.model import Facts, Outputs, Point, PRNGKey, Scalar, Selection, fold
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["params", "arrays", "tables", "level"], meta_fields=["program"])
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["params", "arrays", "tables", "level"],
+    meta_fields=["program", "keep"],
+)
 @dataclass(frozen=True)
 class EnergyTarget:
     """One energy with everything but its variables in place.
 
     params: constrained values by name. arrays: data, lets and conditions by name. tables: index tables and colours.
-    level: an inverse temperature, or None for 1 (then nothing is multiplied).
+    level: an inverse temperature, or None for 1 (then nothing is multiplied). keep: what `outputs` has beside variables and
+    reports, of "predictive" (data drawn anew) and "log_likelihood".
     """
 
     program: EnergyProgram
@@ -32,6 +38,7 @@ class EnergyTarget:
     arrays: dict[str, Array]
     tables: dict[str, Array]
     level: Array | None = None
+    keep: tuple[str, ...] = ()
 
     @property
     def facts(self) -> Facts:
@@ -92,8 +99,25 @@ class EnergyTarget:
                 value = value.astype(storage(self.program.code_slots[variable].cardinality))
             kept[variable.name] = value
         environment = self._environment(values)
-        computed, drawn = self.program.reports(environment, key)
-        return Outputs(kept | computed, drawn)
+        program = self.program
+        computed, drawn = program.reports(environment, fold(key, 0))
+        if "predictive" in self.keep:
+            # A report of the data's own name says how they are to be drawn.
+            drawn = draw(program.data_steps, environment, program.dims, fold(key, 1))[0] | drawn
+        likelihood: dict[str, Array] = {}
+        if "log_likelihood" in self.keep:
+            likelihood = log_likelihood(program.energy.observations, environment, program.dims)
+        return Outputs(kept | computed, drawn, likelihood)
+
+    def draw(self, key: PRNGKey) -> Point:
+        program = self.program
+        values = draw(program.variable_steps, self._environment({}), program.dims, key)[0]
+        real = [slot.unconstrain(values[variable.name]) for variable, slot in program.real_slots.items()]
+        code: list[list[Array]] = [[] for _ in program.cardinalities]
+        for variable, slot in program.code_slots.items():
+            code[slot.group].append(slot.encode(values[variable.name]).ravel())
+        vector = jnp.concatenate(real) if real else jnp.zeros(0)
+        return Point(vector, tuple(jnp.concatenate(part).astype(jnp.int32) for part in code))
 
     def at(self, level: Array) -> EnergyTarget:
         return replace(self, level=jnp.asarray(level, jnp.result_type(float)))

@@ -12,6 +12,8 @@ from energylang.diagnostics import Diagnostic, DiagnosticError
 
 POSTERIOR, STATS = "posterior", "sample_stats"
 PREDICTIVE, LIKELIHOOD = "posterior_predictive", "log_likelihood"
+PRIOR = {POSTERIOR: "prior", PREDICTIVE: "prior_predictive", STATS: "sample_stats_prior"}
+"""What groups are called where the draws are those of the prior."""
 WARMUP = {POSTERIOR: "warmup_posterior", STATS: "warmup_sample_stats"}
 WEIGHTED, OBSERVED, RUN, PARAMS = "weighted_posterior", "observed_data", "run", "params"
 RESERVED = ("chain", "draw")

@@ -26,9 +26,9 @@ from energylang.run.data import (
     MemoryData,
     safe_name,
 )
-from energylang.run.files import as_diagnostics
+from energylang.run.files import as_diagnostics, require_writable
 from energylang.run.netcdf import Writer
-from energylang.run.provenance import Provenance, closure_hash, versions
+from energylang.run.provenance import Provenance, closure, closure_hash, versions
 from energylang.run.result import Run
 from energylang.run.store import Rows, Stage, Store, joined
 
@@ -76,6 +76,16 @@ def facts(
         "programs": programs,
         "created_at": datetime.now(UTC).isoformat(),
     }
+
+
+def without_draws(provenance: Provenance, options: Mapping[str, Any], out: Path | None) -> Run:
+    """The run of an energy whose log Z is known to be 0: nothing is compiled, nothing is drawn."""
+    closed = closure(provenance, options, 0)
+    said = facts(provenance, options, closed, 0.0, 0) | {"log_z": 0.0, "log_z_error": 0.0}
+    if out is None:
+        return Run(MemoryData({OBSERVED: dict(provenance.observed_data)}), said)
+    write_groups(require_writable(out), {}, provenance, said)
+    return Run(FileData(out), said)
 
 
 def in_memory(store: Store, provenance: Provenance, counts: Mapping[Stage, int]) -> MemoryData:

@@ -16,7 +16,7 @@ from jax import Array
 from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.model import Path, Target, fold
 from energylang.run import checks, keys, output
-from energylang.run.data import OBSERVED, POSTERIOR, STATS, WEIGHTED, FileData, MemoryData
+from energylang.run.data import OBSERVED, POSTERIOR, PRIOR, STATS, WEIGHTED, FileData, MemoryData
 from energylang.run.files import require_writable
 from energylang.run.interrupt import Interruptible, interrupted
 from energylang.run.lanes import Lanes, compile_all, to_host, width_of
@@ -43,10 +43,13 @@ def run_path(
     progress: Progress | None = None,
     threads: int = 0,
     chunk: int | None = None,
+    weighted: bool = True,
+    prior: bool = False,
 ) -> Run:
     """Draw `chains * draws` weighted particles and estimate log Z from them.
 
-    The posterior of the run is a resample of equal weights, [chains, draws, …]. lanes, out, threads as for chains;
+    The posterior of the run is a resample of equal weights, [chains, draws, …]; where draws are not `weighted`, the draws
+    themselves. prior: name the groups as those of the prior. lanes, out, threads as for chains;
     chunk: units of lanes between two looks at progress. Nothing is kept of an interrupted run: `resume` returns what
     `out` holds if it is the same run and whole, and otherwise draws the same particles again.
 
@@ -66,17 +69,25 @@ def run_path(
     with Lanes(count, width, threads) as group, Interruptible(progress) as signals:
         rows, log_weight, seconds = _particles(target, path, group, seed, chunk, progress, signals)
         programs = group.programs
-    found = estimate(log_weight)
-    said = output.facts(provenance, options, closed, seconds, programs) | asdict(found)
-    chosen = resample(log_weight, count, seed)
+    found = asdict(estimate(log_weight))
     named = output.by_group("sampling", rows)
+    said = output.facts(provenance, options, closed, seconds, programs)
+    chosen = np.arange(count)
+    if weighted:
+        said |= found
+        chosen = resample(log_weight, count, seed)
+    elif not prior:
+        said |= {name: found[name] for name in ("log_z", "log_z_error")}
     groups = {
         group: {name: values[chosen].reshape(chains, draws, *values.shape[1:]) for name, values in arrays.items()}
         for group, arrays in named.items()
-        if group != STATS
+        if group != STATS or not weighted
     }
-    groups[STATS] = {name: values[None] for name, values in (named[STATS] | {"log_weight": log_weight}).items()}
-    groups[WEIGHTED] = {name: values[None] for name, values in named.get(POSTERIOR, {}).items()}
+    if weighted:
+        groups[STATS] = {name: values[None] for name, values in (named[STATS] | {"log_weight": log_weight}).items()}
+        groups[WEIGHTED] = {name: values[None] for name, values in named.get(POSTERIOR, {}).items()}
+    if prior:
+        groups = {PRIOR[group]: arrays for group, arrays in groups.items()}
     if out is None:
         return Run(MemoryData({**groups, OBSERVED: dict(provenance.observed_data)}), said)
     progress.phase("writing")

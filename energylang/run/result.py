@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from energylang.run import checks
-from energylang.run.data import LIKELIHOOD, OBSERVED, POSTERIOR, PREDICTIVE, STATS, WEIGHTED, Data, FileData
+from energylang.run.data import LIKELIHOOD, OBSERVED, POSTERIOR, PREDICTIVE, PRIOR, STATS, WEIGHTED, Data, FileData
 from energylang.run.summary import Summary, summarise, summarise_weighted
 
 
@@ -32,12 +32,22 @@ class Run(Mapping[str, np.ndarray]):
         data = FileData(Path(path))
         return cls(data, data.facts)
 
+    def _group(self, name: str) -> str:
+        """The name of a group in this run, which may be of the prior."""
+        return PRIOR.get(name, name) if self.is_prior else name
+
+    @property
+    def is_prior(self) -> bool:
+        """Whether the draws are those of the prior (`prior = true`)."""
+        return PRIOR[STATS] in self.data.groups()
+
     @cached_property
     def _places(self) -> dict[str, str]:
         """The group of each variable and report; data drawn anew have the names of data, and are not among them."""
-        places = dict.fromkeys(self.data.names(POSTERIOR), POSTERIOR)
+        main, predictive = self._group(POSTERIOR), self._group(PREDICTIVE)
+        places = dict.fromkeys(self.data.names(main), main)
         observed = self.data.names(OBSERVED)
-        return places | {n: PREDICTIVE for n in self.data.names(PREDICTIVE) if n not in observed and n not in places}
+        return places | {n: predictive for n in self.data.names(predictive) if n not in observed and n not in places}
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.data.read(self._places[name], name)
@@ -54,7 +64,7 @@ class Run(Mapping[str, np.ndarray]):
 
     def predictive(self, name: str) -> np.ndarray:
         """[chain, draw, …] of data drawn anew (`predictive = true`), or of a `report a ~ d(…)`; KeyError where none is."""
-        return self.data.read(PREDICTIVE, name)
+        return self.data.read(self._group(PREDICTIVE), name)
 
     def log_likelihood(self, name: str) -> np.ndarray:
         """[chain, draw, …], minus the energy of each observation of a datum (`log_likelihood = true`); KeyError."""
@@ -62,7 +72,7 @@ class Run(Mapping[str, np.ndarray]):
 
     def stats(self, name: str) -> np.ndarray:
         """[chain, draw] of a statistic of the sampler, such as `lp`; raises KeyError where there is none."""
-        return self.data.read(STATS, name)
+        return self.data.read(self._group(STATS), name)
 
     def summary(self) -> Summary:
         """A row for `lp` and each scalar of each variable; computed once."""
@@ -73,7 +83,7 @@ class Run(Mapping[str, np.ndarray]):
         if self.weighted:
             variables = ((name, self.data.view(WEIGHTED, name)) for name in self.data.names(WEIGHTED))
             return summarise_weighted(variables, self.stats("log_weight"))
-        lp = [("lp", self.stats("lp"))] if "lp" in self.data.names(STATS) else []
+        lp = [("lp", self.stats("lp"))] if "lp" in self.data.names(self._group(STATS)) else []
         return summarise(
             pair
             for pairs in (lp, ((n, self.data.view(group, n)) for n, group in self._places.items()))
