@@ -597,6 +597,10 @@ _register(
             "not the file of a run",
             "The file is missing, cut off, or was not written by `energylang`.",
         ),
+        "E0850": (
+            "a run without draws",
+            "`summary` is about draws, and the file is that of a training: its params are arrays, and `plot` shows its loss.",
+        ),
     },
     exit_code=3,
 )

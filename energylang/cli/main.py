@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("energylang.cli.check", "Everything that is wrong with a model, in well under a second."),
     "explain": ("energylang.cli.explain", "What the compiler found in a model; or what a diagnostic code means."),
     "methods": ("energylang.cli.methods", "The methods: what each needs, its options, its source."),
+    "summary": ("energylang.cli.summary", "The table of a saved run."),
     "plot": ("energylang.cli.plot", "Pictures of a run."),
     "fmt": ("energylang.cli.fmt", "Write models in the one style."),
     "new": ("energylang.cli.new", "Write a commented model to begin with."),

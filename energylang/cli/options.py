@@ -117,9 +117,13 @@ def catalog_options(options: Sequence[Option]) -> Decorator:
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(options):
+            words = f"{option.doc[0].upper()}{option.doc[1:]}"
+            if option.type == "bool":
+                name = flag(option.name)
+                function = click.option(f"{name}/--no-{name[2:]}", default=None, help=f"{words}.")(function)
+                continue
             default = "" if option.default is None else f" (default {option.default:g})"
-            words = f"{option.doc[0].upper()}{option.doc[1:]}{default}."
-            add = click.option(flag(option.name), type=Number(option), metavar="N", help=words)
+            add = click.option(flag(option.name), type=Number(option), metavar="N", help=f"{words}{default}.")
             function = add(function)
         return function
 

@@ -12,9 +12,8 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from energylang.cli.failures import fail
-from energylang.diagnostics import suggest
-from energylang.run.data import POSTERIOR, STATS, FileData
+from energylang.cli.summary import require_names
+from energylang.run.data import POSTERIOR, PRIOR, STATS, FileData
 from energylang.run.summary import scalar_names
 
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#7a6fac", "#8c8c8c")
@@ -48,25 +47,31 @@ class Scalar:
     """Which scalar of its variable."""
 
 
+def _group(data: FileData, name: str) -> str:
+    """The name of a group in this run, which may be of the prior."""
+    return PRIOR[name] if PRIOR[STATS] in data.groups() else name
+
+
 def draw(data: FileData, prefix: Path, names: Sequence[str]) -> Iterator[Path]:
     """Write every picture that there is something for; yields the paths."""
-    known = data.names(POSTERIOR)
-    for name in names:
-        if name not in known:
-            near = suggest(name, known)
-            fix = f"did you mean `{near}`?" if near else f"it has {', '.join(known) or 'none'}"
-            fail("E0901", f"the run has no variable `{name}`", fix=fix)
+    main = _group(data, POSTERIOR)
+    known = data.names(main)
+    require_names(tuple(names), known)
     title = f"{data.facts['energy']}, {data.facts['method']}"
     with plt.rc_context(STYLE):
         if "training" in data.groups():
             yield _save(_loss(data, title), prefix, "loss")
             return
         chosen = names or known
-        arrays = {name: data.read(POSTERIOR, name) for name in chosen}
+        arrays = {name: data.read(main, name) for name in chosen}
         states = {name: values for name, values in arrays.items() if values.dtype.kind in "iub" and values.ndim > 2}
-        weighted = "log_weight" in data.names(STATS)
+        weighted = "log_weight" in data.names(_group(data, STATS))
         scalars, left_out = _scalars(data, {n: v for n, v in arrays.items() if n not in states}, states, weighted)
-        diverging = data.read(STATS, "diverging").astype(bool) if "diverging" in data.names(STATS) else None
+        diverging = (
+            data.read(_group(data, STATS), "diverging").astype(bool)
+            if "diverging" in data.names(_group(data, STATS))
+            else None
+        )
         if scalars:
             yield _save(_traces(scalars, diverging, title, left_out, weighted), prefix, "trace")
         reals = [s for s in scalars if s.name != "lp" and np.ptp(s.values) > 0]
@@ -89,7 +94,7 @@ def _scalars(
     data: FileData, arrays: dict[str, np.ndarray], states: dict[str, np.ndarray], weighted: bool
 ) -> tuple[list[Scalar], int]:
     """`lp`, a few scalars of each variable in turn, the mean of each array of spins or bits; how many were left out."""
-    found = [] if weighted else [Scalar("lp", data.read(STATS, "lp"))]
+    found = [] if weighted else [Scalar("lp", data.read(_group(data, STATS), "lp"))]
     found += [
         Scalar(f"mean({name})", values.reshape(*values.shape[:2], -1).mean(axis=2))
         for name, values in states.items()

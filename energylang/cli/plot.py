@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from energylang.cli.failures import fail
+from energylang.cli.summary import open_run
 
 
 @click.command("plot")
@@ -25,20 +26,13 @@ def plot_command(run: str, names: tuple[str, ...], out: str | None) -> None:
         fail("E0904", "plots need matplotlib, which is not installed", fix="`pip install 'energylang[plot]'`")
     mpl.use("Agg")
     from energylang.cli.pictures import draw
-    from energylang.run.data import FileData
 
-    path = Path(run)
-    if path.suffix == ".energy":
-        fail("E0831", f"`{run}` is a model, not a run", fix=f"sample it first: `energylang sample {run}`")
-    if not path.exists():
-        fail(
-            "E0831", f"there is no run `{run}`", fix="`energylang sample MODEL` writes one; its last line has the name"
-        )
-    prefix = Path(out) if out is not None else path.with_suffix("")
+    data = open_run(run)
+    prefix = Path(out) if out is not None else Path(run).with_suffix("")
     if prefix.suffix == ".png":
         prefix = prefix.with_suffix("")
     try:
-        for picture in draw(FileData(path), prefix, names):
+        for picture in draw(data, prefix, names):
             click.echo(f"wrote {picture}")
     except OSError as error:
         fail("E0820", f"cannot write `{prefix}`", cause=error.strerror or "", fix="check that the folder is there")

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from energylang.run.table import ROWS, render
+
 if TYPE_CHECKING:
     from energylang.run.result import Run
+    from energylang.run.summary import Summary
     from energylang.run.train import Training
 
 ESTIMATES = ("log_z", "log_z_error", "elbo", "weight_ess", "pareto_k")
@@ -48,8 +51,29 @@ def run_text(run: Run, seconds: Mapping[str, float]) -> str:
         ("time", _times(run.programs, seconds, run.sampling_time)),
         *_estimates(run),
     ]
-    lines = [*_table(rows), "", str(run.summary()), *_warnings(run.warnings), "", f"written to {run.path}"]
+    lines = [*_table(rows), *table_text(run.summary()), *_warnings(run.warnings), "", f"written to {run.path}"]
     return "\n".join(lines)
+
+
+LP = "lp is minus the energy at each draw, in the spaces as declared: no Jacobian is in it."
+
+
+def table_text(summary: Summary, rows: int = ROWS) -> list[str]:
+    """The lines of a summary, with a note on what is no variable; none where nothing was drawn."""
+    if not len(summary):
+        return []
+    return ["", render(summary, rows), *(["", LP] if "lp" in summary.names else [])]
+
+
+def summary_text(run: Run, summary: Summary, rows: int) -> str:
+    """What `summary` says of a saved run."""
+    head = [
+        ("energy", run.facts["energy"]),
+        ("method", _method(run)),
+        ("draws", _draws(run)),
+        *_estimates(run),
+    ]
+    return "\n".join([*_table(head), *table_text(summary, rows), *_warnings(run.warnings)])
 
 
 def _method(run: Run) -> str:
@@ -58,8 +82,13 @@ def _method(run: Run) -> str:
 
 def _draws(run: Run) -> str:
     options = run.options
+    if not len(run):
+        return "none"
     if run.weighted:
         return f"{options['draws'] * options.get('chains', 1):,} weighted"
+    if run.facts["tuning_steps"] == 0 and "warmup" not in options:
+        what = "prior" if run.is_prior else "energy"
+        return f"{options['draws'] * options.get('chains', 1):,} independent, from the {what} itself"
     chains = options["chains"]
     return f"{chains:,} {'chain' if chains == 1 else 'chains'} of {options['draws']:,} after {options['warmup']:,} of warm-up"
 
@@ -75,6 +104,8 @@ def _times(programs: int, seconds: Mapping[str, float], drawing: float) -> str:
 def _estimates(run: Run) -> list[tuple[str, str]]:
     if run.log_z is None:
         return []
+    if run.log_z == 0.0 and not run.log_z_error and not run.weighted:
+        return [("log Z", "0, as of every normalised energy")]
     rows = [("log Z", _log_z(run.log_z, run.log_z_error or 0.0))]
     if run.elbo is not None and math.isfinite(run.elbo):
         rows.append(("ELBO", f"{run.elbo:.5g}"))

@@ -48,12 +48,12 @@ class Command:
     quiet: bool
     threads: int = 0
 
-    @property
-    def path(self) -> Path:
-        """Where the run is written: `--out`, else after the model, in the current folder."""
+    def path(self, prior: bool = False) -> Path:
+        """Where the run is written: `--out`, else after the model and what is done, in the current folder."""
         if self.out is not None:
             return Path(self.out)
-        return Path(Path(self.model).stem + ("" if self.verb == "sample" else f".{self.verb}") + ".nc")
+        what = "prior" if prior else self.verb
+        return Path(Path(self.model).stem + ("" if what == "sample" else f".{what}") + ".nc")
 
 
 def _command(verb: Verb, description: str) -> click.Command:
@@ -169,7 +169,7 @@ class Outcome:
 def _draw(plan: Plan, command: Command, console: Console) -> Outcome:
     from energylang.cli.report import run_data, run_text
 
-    run = plan.run(command.path, command.resume, console, command.threads)
+    run = plan.run(command.path(bool(plan.options.get("prior"))), command.resume, console, command.threads)
     console.end()
     code = POOR if command.strict and run.warnings else 0
     return Outcome(code, run_data(run), run_text(run, console.seconds))
@@ -178,7 +178,7 @@ def _draw(plan: Plan, command: Command, console: Console) -> Outcome:
 def _train(plan: Plan, command: Command, console: Console) -> Outcome:
     from energylang.cli.report import training_data, training_text
 
-    training = plan.train(command.path, command.resume, console)
+    training = plan.train(command.path(), command.resume, console)
     console.end()
     code = POOR if command.strict and training.warnings else 0
     import jax

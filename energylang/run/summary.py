@@ -6,7 +6,7 @@ two values, a spin, needs one autocovariance instead of five: every transform th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,11 @@ class Summary:
         """The columns of one scalar; raises ValueError for a name that is not there."""
         at = self.names.index(name)
         return {column: float(values[at]) for column, values in self.columns.items()}
+
+    def select(self, variables: Collection[str]) -> Summary:
+        """The rows of some variables, every entry of an array."""
+        rows = [at for at, name in enumerate(self.names) if name.partition("[")[0] in variables]
+        return Summary(tuple(self.names[at] for at in rows), {c: values[rows] for c, values in self.columns.items()})
 
     def to_dict(self) -> dict[str, dict[str, float | None]]:
         """Rows by name, as JSON values: what is not a number is None."""
