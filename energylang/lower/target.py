@@ -111,8 +111,9 @@ class EnergyTarget:
 
     def draw(self, key: PRNGKey) -> Point:
         program = self.program
-        values = draw(program.variable_steps, self._environment({}), program.dims, key)[0]
-        real = [slot.unconstrain(values[variable.name]) for variable, slot in program.real_slots.items()]
+        values, known = draw(program.variable_steps, self._environment({}), program.dims, key)
+        slots = program.real_slots.items()
+        real = [slot.at(known, program.dims).unconstrain(values[variable.name]) for variable, slot in slots]
         code: list[list[Array]] = [[] for _ in program.cardinalities]
         for variable, slot in program.code_slots.items():
             code[slot.group].append(slot.encode(values[variable.name]).ravel())
