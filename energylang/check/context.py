@@ -186,10 +186,12 @@ class Context:
                 "E0208", f"`{node.qualifier}` is a schedule, and what it has are functions of a level", node.span,
                 fix=f"for example `{node.qualifier}.alpha_bar(t)`",
             )  # fmt: skip
+        fix = did_you_mean(node.qualifier, self.modules) or f"import it: `import {node.qualifier}`"
+        if node.qualifier in _LIBRARIES:
+            fix = f"write `{node.text}`: what the language has needs no module"
         return self.error(
             "E0234", f"there is no module `{node.qualifier}`", node.span,
-            cause="a name with a point is a name of a module",
-            fix=did_you_mean(node.qualifier, self.modules) or f"import it: `import {node.qualifier}`",
+            cause="a name with a point is a name of a module", fix=fix,
         )  # fmt: skip
 
     def member(self, node: ast.Name) -> Context | Poison:
@@ -292,6 +294,10 @@ class Context:
         return self.error(
             "E0500", f"{what} not part of this version of EnergyLang", span, fix="see `docs/language.md` for what is"
         )
+
+
+_LIBRARIES = frozenset("np numpy jnp jax math torch tf scipy sp stats dist distrax pm numpyro".split())
+"""Modules of Python by their usual names."""
 
 
 class DidYouMean(str):

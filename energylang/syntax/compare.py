@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from energylang.source import Source, Span
+
+
+@cache
+def _names(node: Any) -> tuple[str, ...]:
+    """The fields of a class of nodes that are compared."""
+    return tuple(field.name for field in fields(node) if field.name not in ("comments", "span"))
 
 
 def same(left: Any, right: Any) -> bool:
@@ -25,8 +32,7 @@ def same(left: Any, right: Any) -> bool:
                 return False
             stack.extend(zip(one, other, strict=True))
         elif is_dataclass(one):
-            names = (field.name for field in fields(one) if field.name != "comments")
-            stack.extend((getattr(one, name), getattr(other, name)) for name in names)
+            stack.extend((getattr(one, name), getattr(other, name)) for name in _names(one.__class__))
         elif one != other:
             return False
     return True

@@ -98,13 +98,18 @@ class Driver:
                 value = self.build[rule.name]([], first, last) if rule.mode == CALL else Splice()
             else:
                 first, last = starts[-length], ends[-1]
-                children = Splice()
+                children = None
                 for kept in rule.kept:
                     child = values[kept - length]
-                    if child.__class__ is Splice:
+                    if children is None:
+                        # What came before is taken over, not copied: a long list is built in linear time.
+                        children = child if child.__class__ is Splice else Splice(() if child is ERROR else (child,))
+                    elif child.__class__ is Splice:
                         children.extend(child)
                     elif child is not ERROR:
                         children.append(child)
+                if children is None:
+                    children = Splice()
                 if rule.mode == CALL:
                     if rule.name == "binary":
                         # Sums of thousands of terms lean to the left; that spine is walked by a loop.
