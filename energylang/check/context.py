@@ -296,7 +296,9 @@ class Context:
         )
 
 
-_LIBRARIES = frozenset("np numpy jnp jax math torch tf scipy sp stats dist distrax pm numpyro".split())
+_LIBRARIES = frozenset(
+    ["np", "numpy", "jnp", "jax", "math", "torch", "tf", "scipy", "sp", "stats", "dist", "distrax", "pm", "numpyro"]
+)
 """Modules of Python by their usual names."""
 
 
