@@ -171,3 +171,16 @@ def test_schedules_of_modules(tmp_path):
     assert float(el.load(tmp_path / "model.energy")["f"](x=2.0, s=0.3)) == pytest.approx(
         1 + 4 * float(linear(mp.mpf(0.3))), rel=1e-5
     )
+
+
+def test_compositions_share_a_level():
+    """Equal schedules are one level, renamed where the names differ; factors are those of the level."""
+    model = el.compile(
+        "schedule noise = cosine()\nschedule same = cosine()\n"
+        "energy a(x: real @ t: noise) = x^2 * noise.alpha_bar(t)\nenergy b(x: real @ s: same) = 3 * x * s\n"
+        "energy both = temper(product(a, rename(b, s = t)), 2)\nenergy one(x: real) = both(x, t = 0.5)"
+    )
+    wanted = 2 * (4 * float(cosine(mp.mpf(0.25))) + 3 * 2 * 0.25)
+    assert model["both"].node.level.name == "t"
+    assert float(model["both"](x=2.0, t=0.25)) == pytest.approx(wanted, rel=1e-5)
+    assert float(model["one"](x=2.0)) == pytest.approx(2 * (4 * float(cosine(mp.mpf(0.5))) + 3), rel=1e-5)

@@ -24,15 +24,22 @@ from energylang.syntax import ast
 
 @dataclass(frozen=True)
 class Form:
-    """How something is called: its name, what stands before the bar and after it."""
+    """How something is called: its name, what stands before the bar and after it. `level`: which of these is a level."""
 
     name: str
     before: tuple[str, ...]
     after: tuple[str, ...]
+    level: str | None = None
 
     def __str__(self) -> str:
-        after = f" | {', '.join(self.after)}" if self.after else ""
-        return f"{self.name}({', '.join(self.before)}{after})"
+        conditions = [name for name in self.after if name != self.level]
+        after = f" | {', '.join(conditions)}" if conditions else ""
+        return f"{self.name}({', '.join(self.before)}{after}{f', {self.level} = …' if self.level else ''})"
+
+    def split(self, node: ast.Call) -> tuple[tuple[ast.Argument, ...], tuple[ast.Argument, ...]]:
+        """The arguments before the bar and after it; a level is given by name, on either side."""
+        given = tuple(a for a in node.arguments if self.level and a.name is not None and a.name.text == self.level)
+        return tuple(a for a in node.arguments if a not in given), (*(node.conditions or ()), *given)
 
 
 @dataclass
@@ -56,7 +63,9 @@ class Call:
     @property
     def form(self) -> Form:
         before = tuple(p.name.text for p in self.signature.variables)
-        return Form(self.name, before, tuple(p.name.text for p in self.signature.conditions))
+        declared = self.declaration.signature
+        level = declared.level[0].text if declared is not None and declared.level is not None else None
+        return Form(self.name, before, tuple(p.name.text for p in self.signature.conditions), level)
 
 
 def energy_call(context: Context, declaration: ast.Energy, node: ast.Call, scope: Scope) -> Found:
@@ -66,17 +75,10 @@ def energy_call(context: Context, declaration: ast.Energy, node: ast.Call, scope
     call = _start(context, declaration, node.span)
     if isinstance(call, Poison):
         return POISON
-    before, after = node.arguments, node.conditions
-    level = declaration.signature.level if declaration.signature is not None else None
-    if level is not None:
-        # The level is given by name, on either side of the bar.
-        given = tuple(a for a in before if a.name is not None and a.name.text == level[0].text)
-        before, after = tuple(a for a in before if a not in given), (*(after or ()), *given)
-    if after is None and call.signature.conditions:
-        after = ()
+    before, after = call.form.split(node)
     if not match(context, call.form, node.span, before, call.form.before, call.targets, scope):
         return POISON
-    if not match(context, call.form, node.span, after or (), call.form.after, call.conditions, scope):
+    if not match(context, call.form, node.span, after, call.form.after, call.conditions, scope):
         return POISON
     return _inlined(context, call)
 
@@ -156,13 +158,11 @@ def _composed_call(context: Context, declaration: ast.Energy, node: ast.Call, sc
     energy = checked(context.home(declaration), declaration)
     if energy is None:
         return POISON
-    form = Form(energy.name, tuple(v.name for v in energy.variables), tuple(c.name for c in energy.conditions))
+    level = energy.level.name if energy.level is not None else None
+    form = Form(energy.name, tuple(v.name for v in energy.variables), tuple(c.name for c in energy.conditions), level)
     targets: dict[str, Expr] = {}
     conditions: dict[str, Expr] = {}
-    before, after = node.arguments, node.conditions or ()
-    if energy.level is not None:
-        given = tuple(a for a in before if a.name is not None and a.name.text == energy.level.name)
-        before, after = tuple(a for a in before if a not in given), (*after, *given)
+    before, after = form.split(node)
     good = match(context, form, node.span, before, form.before, targets, scope)
     if not match(context, form, node.span, after, form.after, conditions, scope) or not good:
         return POISON

@@ -159,10 +159,25 @@ def unify(context: Context, parts: Sequence[Energy], span: Span) -> list[Energy]
                 other = found.setdefault(symbol.name, symbol)
                 if not same_space(context, other, symbol, span):
                     return None
+    if not _one_level(context, parts, [s for s in found.values() if isinstance(s, Level)], span):
+        return None
     return [
         with_symbols(p, {s: reference(found[s.name]) for s in (*p.variables, *p.conditions) if s is not found[s.name]})
         for p in parts
     ]
+
+
+def _one_level(context: Context, parts: Sequence[Energy], levels: Sequence[Level], span: Span) -> bool:
+    if len(levels) < 2:
+        return True
+    first, second = (s.name for s in levels[:2])
+    part = next(p.name for p in parts if levels[1] in p.conditions)
+    context.error(
+        "E0513", f"these energies have two levels, `{first}` and `{second}`", span,
+        related=[Label(s.span, "a level") for s in levels], cause="an energy has one level",
+        fix=f"give them one name: `rename({part}, {second} = {first})`",
+    )  # fmt: skip
+    return False
 
 
 def conditions_left(parts: Sequence[Energy], variables: Sequence[Variable]) -> tuple[Condition, ...]:
