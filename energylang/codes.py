@@ -258,7 +258,7 @@ _register(
         ),
         "E0403": (
             "unknown space",
-            "The name after `:` is not a space. The spaces are real, positive, unit, interval(a, b), simplex[k], ordered[k], positive_ordered[k], spin, binary, cat(k), count; int and bool are for data.",
+            "The name after `:` is not a space. The spaces are real, positive, unit, interval(a, b), simplex[k], ordered[k], positive_ordered[k], corr_cholesky[k], cov_cholesky[k], spin, binary, cat(k), count; int and bool are for data.",
         ),
         "E0404": (
             "wrong use of a space",

@@ -295,7 +295,8 @@ def _fit(context: Context, call: Call, parameter: ast.Parameter, value: Expr) ->
         )
         return None
     argument = parameter not in call.signature.variables
-    rank = len(declared.dims)
+    patterns = (*declared.dims, declared.dims[-1]) if info.square else declared.dims
+    rank = len(patterns)
     shape = value.type.shape
     if len(shape) < rank:
         context.error(
@@ -306,7 +307,7 @@ def _fit(context: Context, call: Call, parameter: ast.Parameter, value: Expr) ->
         )
         return None
     event = shape[len(shape) - rank :]
-    for pattern, dim in zip(declared.dims, event, strict=True):
+    for pattern, dim in zip(patterns, event, strict=True):
         if not _unify(context, call, pattern, dim, value):
             return None
     if declared.name.text == "cat":

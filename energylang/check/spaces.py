@@ -50,7 +50,7 @@ def space_of(context: Context, node: ast.TypeExpression, scope: Scope, *, data: 
     shape: Shape = tuple(d for d in dims if d is not None)
     if len(shape) < len(dims):
         return None
-    if len(shape) < info.event_rank:
+    if len(shape) < info.declared_rank:
         context.error(
             "E0404",
             f"`{name}` needs its size in brackets",
@@ -62,7 +62,7 @@ def space_of(context: Context, node: ast.TypeExpression, scope: Scope, *, data: 
         return _categorical(context, node, shape, scope)
     if name == "interval":
         return interval(context, node, shape, scope)
-    return Space(name, shape)
+    return Space(name, (*shape, shape[-1]) if info.square else shape)
 
 
 _SHAPED = {"vector": 1, "row_vector": 1, "array": 1, "list": 1, "matrix": 2, "tensor": 2}

@@ -84,12 +84,13 @@ def supported(context: Context, call: Call, parameter: ast.Parameter, target: Ex
             return _truncated(context, call, parameter, symbol, space, part)
         return True
     shown, before = _shown(context, call, parameter.type)
+    dims = space.shape[:-1] if SPACES[wanted].square and space.info.square else space.shape
     context.error(
         "E0401", f"`{call.name}` lives on {shown}, and `{symbol.name}` is {replace(space, shape=())}",
         target.span, related=[Label(symbol.span, "declared here")],
         cause=f"values of `{symbol.name}` outside the support have no density" if SPACES[wanted].discrete == space.discrete
         else "a density and a probability mass are different things",
-        fix=f"declare `{symbol.name}: {shown}{show_shape(space.shape)}`{before}" if SPACES[wanted].discrete == space.discrete else "choose a distribution on its space",
+        fix=f"declare `{symbol.name}: {shown}{show_shape(dims)}`{before}" if SPACES[wanted].discrete == space.discrete else "choose a distribution on its space",
     )  # fmt: skip
     return False
 

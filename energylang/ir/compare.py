@@ -52,7 +52,7 @@ def same_bound(left: float | Expr | None, right: float | Expr | None) -> bool:
     return not isinstance(left, Expr) and not isinstance(right, Expr) and left == right
 
 
-def same_space(left: Space, right: Space) -> bool:
+def equal_spaces(left: Space, right: Space) -> bool:
     """Whether two spaces are equal, their bounds as they are written."""
     plain = (left.kind, left.shape, left.cardinality) == (right.kind, right.shape, right.cardinality)
     return plain and same_bound(left.low, right.low) and same_bound(left.high, right.high)

@@ -162,7 +162,8 @@ UNIT = Range(low=0.0, high=1.0, open_low=True, open_high=True)
 class SpaceInfo:
     """What a kind of space is: whether discrete, how many trailing dims are one event, how many arguments it takes.
 
-    bounded: whether it has a finite volume, or finitely many values (of `interval` its bounds decide).
+    bounded: whether it has a finite volume, or finitely many values (of `interval` its bounds decide). square: an event
+    is a square matrix, whose size is declared once.
     """
 
     discrete: bool
@@ -172,6 +173,12 @@ class SpaceInfo:
     range: Range = ANYWHERE
     data_only: bool = False
     bounded: bool = False
+    square: bool = False
+
+    @property
+    def declared_rank(self) -> int:
+        """How many dims of an event are written in a declaration."""
+        return self.event_rank - self.square
 
 
 SPACES: dict[str, SpaceInfo] = {
@@ -182,6 +189,8 @@ SPACES: dict[str, SpaceInfo] = {
     "simplex": SpaceInfo(False, Kind.REAL, event_rank=1, range=Range(0.0, 1.0), bounded=True),
     "ordered": SpaceInfo(False, Kind.REAL, event_rank=1),
     "positive_ordered": SpaceInfo(False, Kind.REAL, event_rank=1, range=POSITIVE),
+    "corr_cholesky": SpaceInfo(False, Kind.REAL, event_rank=2, range=Range(-1.0, 1.0), bounded=True, square=True),
+    "cov_cholesky": SpaceInfo(False, Kind.REAL, event_rank=2, square=True),
     "spin": SpaceInfo(True, Kind.INT, range=Range(Dim.of(-1), Dim.of(1)), bounded=True),
     "binary": SpaceInfo(True, Kind.INT, range=Range(Dim.of(0), Dim.of(1)), bounded=True),
     "cat": SpaceInfo(True, Kind.INT, arguments=1, bounded=True),
@@ -199,6 +208,8 @@ SPACE_MEANINGS: dict[str, str] = {
     "simplex": "`simplex[k]`: k positive reals that sum to 1; the density is that of the first k - 1",
     "ordered": "`ordered[k]`: k increasing reals",
     "positive_ordered": "`positive_ordered[k]`: k increasing reals above 0",
+    "corr_cholesky": "`corr_cholesky[k]`: the k by k lower Cholesky factor of a correlation matrix; the density is that of the entries below the diagonal",
+    "cov_cholesky": "`cov_cholesky[k]`: the k by k lower Cholesky factor of a covariance matrix; the density is that of the lower triangle",
     "spin": "-1 or +1",
     "binary": "0 or 1",
     "cat": "`cat(k)`: 0, 1, … k - 1",
@@ -208,7 +219,7 @@ SPACE_MEANINGS: dict[str, str] = {
 }
 """What a value of each space is, for documentation and editors."""
 
-LATER_SPACES = ("corr_cholesky", "cov_cholesky", "sphere", "perm", "node", "neighbors", "graph")
+LATER_SPACES = ("sphere", "perm", "node", "neighbors", "graph")
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +243,11 @@ class Space:
     @property
     def discrete(self) -> bool:
         return self.info.discrete
+
+    @property
+    def declared(self) -> Shape:
+        """The dims as they are written: of a square event the last one is left out."""
+        return self.shape[:-1] if self.info.square else self.shape
 
     @property
     def type(self) -> Type:
@@ -274,7 +290,7 @@ class Space:
             arguments = f"({self.cardinality})"
         if self.kind == "interval":
             arguments = f"({show_bound(self.low)}, {show_bound(self.high)})"
-        return f"{self.kind}{arguments}{show_shape(self.shape)}"
+        return f"{self.kind}{arguments}{show_shape(self.declared)}"
 
 
 def show_bound(bound: float | Expr | None) -> str:

@@ -329,6 +329,8 @@ def outside_space(space: Space, array: np.ndarray, dims: Mapping[str, int], boun
         return (array < 0).any(-1) | (
             np.abs(array.sum(-1) - 1) > 1e-6
         ), "on the simplex (entries at least 0 that sum to 1)"
+    if space.info.square:
+        return _no_factor(array, kind == "corr_cholesky")
     if kind == "spin":
         return (array != 1) & (array != -1), "-1 or 1"
     if kind in ("binary", "bool"):
@@ -340,6 +342,15 @@ def outside_space(space: Space, array: np.ndarray, dims: Mapping[str, int], boun
         if k is not None:
             return (array < 0) | (array >= k), f"between 0 and {k - 1}"
     return None, ""
+
+
+def _no_factor(array: np.ndarray, unit: bool) -> tuple[Any, str]:
+    """Which matrices are no Cholesky factors, and what they should be."""
+    above = (np.triu(array, 1) != 0).any((-2, -1))
+    diagonal = (np.diagonal(array, axis1=-2, axis2=-1) <= 0).any(-1)
+    rows = (np.abs(np.square(array).sum(-1) - 1.0) > 1e-6).any(-1) if unit else False
+    wanted = "lower triangular with a positive diagonal"
+    return above | diagonal | rows, wanted + (" and rows of length 1" if unit else "")
 
 
 def _lets(program: Program, bound: Bound, diagnostics: Diagnostics) -> bool:

@@ -193,10 +193,9 @@ def _empty(energy: Energy, dims: Mapping[str, int]) -> list[Diagnostic]:
         space = symbol.space
         if space.cardinality is not None and space.cardinality.evaluate(dims) < 1:
             found.append(Diagnostic("E0404", f"`{symbol.name}` is {space}, which has no values", symbol.span))
-        if space.kind == "simplex" and space.shape[-1].evaluate(dims) < 1:
-            found.append(
-                Diagnostic("E0404", f"`{symbol.name}` is {space}, and a simplex has at least 1 entry", symbol.span)
-            )
+        if (space.kind == "simplex" or space.info.square) and space.shape[-1].evaluate(dims) < 1:
+            what = "matrix has at least 1 row" if space.info.square else "simplex has at least 1 entry"
+            found.append(Diagnostic("E0404", f"`{symbol.name}` is {space}, and a {what}", symbol.span))
     return found + empty_reductions(energy.roots, dims)
 
 

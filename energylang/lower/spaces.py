@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf, prod
+from math import inf, isqrt, prod
 from typing import Any
 
 import jax
@@ -81,6 +81,39 @@ def _simplex(u: Array, low: Any, high: Any) -> tuple[Array, Array]:
     return point, jnp.sum(log_part + jax.nn.log_sigmoid(-logits) + before)
 
 
+def _corr_cholesky(u: Array, low: Any, high: Any) -> tuple[Array, Array]:
+    """Row by row, each entry a tanh of what the ones before it leave (Stan reference manual, Cholesky factors of
+    correlation matrices). The log-Jacobian is that of the entries below the diagonal."""
+    k = _rows_of_strict(u.shape[-1])
+    below = np.tril(np.ones((k, k), bool), -1)
+    matrix = _lower(u, k, -1)
+    # log(1 - tanh(u)^2) = 2 log sech(u), without cancellation
+    size = jnp.abs(matrix)
+    log_left = jnp.where(below, 2.0 * (np.log(2.0) - size - jnp.log1p(jnp.exp(-2.0 * size))), 0.0)
+    log_before = jnp.cumsum(log_left, axis=-1) - log_left
+    value = (jnp.tanh(matrix) + jnp.eye(k, dtype=u.dtype)) * jnp.exp(0.5 * log_before)
+    return value, jnp.sum(log_left) + 0.5 * jnp.sum(jnp.where(below, log_before, 0.0))
+
+
+def _cov_cholesky(u: Array, low: Any, high: Any) -> tuple[Array, Array]:
+    """The lower triangle, its diagonal by exp (Stan reference manual, Cholesky factors of covariance matrices)."""
+    k = _rows_of_strict(u.shape[-1]) - 1
+    matrix = _lower(u, k, 0)
+    diagonal = np.eye(k, dtype=bool)
+    return jnp.where(diagonal, jnp.exp(matrix), matrix), jnp.sum(jnp.where(diagonal, matrix, 0.0))
+
+
+def _rows_of_strict(free: int) -> int:
+    """The k of which k (k - 1) / 2 entries lie below the diagonal."""
+    return (1 + isqrt(1 + 8 * free)) // 2
+
+
+def _lower(u: Array, k: int, offset: int) -> Array:
+    """float[…, k, k] from the entries of its triangle, row by row; zeros elsewhere."""
+    rows, columns = np.tril_indices(k, offset)
+    return jnp.zeros((*u.shape[:-1], k, k), u.dtype).at[..., rows, columns].set(u)
+
+
 def _library(x: Any) -> Any:
     """The library of an array: draws are mapped inside programs, values of params and data on the host in float64."""
     return jnp if isinstance(x, Array) else np
@@ -119,6 +152,26 @@ def _inverse_below(x: Any, low: Any, high: Any) -> Any:
     return _library(x).log(high - x)
 
 
+def _inverse_corr_cholesky(x: Any, low: Any, high: Any) -> Any:
+    xp = _library(x)
+    # sinh(u) is the entry over the root of what is left after it, which is the sum of squares to its right.
+    squares = xp.flip(xp.cumsum(xp.flip(xp.square(x), -1), axis=-1), -1)
+    after = xp.concatenate([squares[..., 1:], xp.ones_like(squares[..., :1])], axis=-1)
+    rows, columns = np.tril_indices(x.shape[-1], -1)
+    return xp.arcsinh(x[..., rows, columns] / xp.sqrt(after[..., rows, columns]))
+
+
+def _inverse_cov_cholesky(x: Any, low: Any, high: Any) -> Any:
+    xp = _library(x)
+    rows, columns = np.tril_indices(x.shape[-1])
+    entries = x[..., rows, columns]
+    return xp.where(rows == columns, xp.log(xp.where(rows == columns, entries, 1.0)), entries)
+
+
+def _triangle(offset: int) -> Callable[[tuple[int, ...]], tuple[int, ...]]:
+    return lambda shape: (*shape[:-2], shape[-1] * (shape[-1] + 1 + 2 * offset) // 2)
+
+
 BIJECTORS: dict[str, Bijector] = {
     "real": Bijector(_real, lambda x, low, high: x),
     "positive": Bijector(_positive, _inverse_positive),
@@ -129,6 +182,8 @@ BIJECTORS: dict[str, Bijector] = {
     "ordered": Bijector(_ordered, _inverse_ordered),
     "positive_ordered": Bijector(_positive_ordered, _inverse_positive_ordered),
     "simplex": Bijector(_simplex, _inverse_simplex, lambda shape: (*shape[:-1], shape[-1] - 1)),
+    "corr_cholesky": Bijector(_corr_cholesky, _inverse_corr_cholesky, _triangle(-1)),
+    "cov_cholesky": Bijector(_cov_cholesky, _inverse_cov_cholesky, _triangle(0)),
 }
 """By the kind of space; `above` and `below` are intervals with one bound."""
 

@@ -69,6 +69,9 @@ def random_value(
         case "simplex":
             draws = random.exponential(size=shape)
             return draws / draws.sum(-1, keepdims=True)
+        case "corr_cholesky" | "cov_cholesky":
+            lower = np.tril(random.normal(size=shape), -1) + np.eye(shape[-1])
+            return lower / np.linalg.norm(lower, axis=-1, keepdims=True) if space.info.bounded else lower
         case "ordered" | "positive_ordered":
             return np.cumsum(random.uniform(0.1, 1.0, shape), axis=-1)
     return random.normal(size=shape)

@@ -9,6 +9,7 @@ from energylang.check.constants import evaluate
 from energylang.check.context import Context, Poison, did_you_mean, literal
 from energylang.check.expressions import apply, expression
 from energylang.diagnostics import Label
+from energylang.ir.compare import equal_spaces
 from energylang.ir.nodes import (
     Condition,
     Energy,
@@ -139,7 +140,7 @@ def same_space(context: Context, first: Symbol, second: Symbol, span: Span) -> b
             fix="give both energies the same schedule",
         )  # fmt: skip
         return False
-    if first.space == second.space:
+    if equal_spaces(first.space, second.space):
         return True
     code = "E0301" if first.space.kind == second.space.kind else "E0513"
     context.error(
