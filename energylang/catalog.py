@@ -330,6 +330,8 @@ SCHEDULES: dict[str, Family] = {
     ),
 }
 
+SOLVERS: tuple[str, ...] = ("tsit5", "dopri5", "kvaerno5")
+"""Solvers of `ode`: Tsitouras 2011 and Dormand and Prince 1980 (explicit), Kvaerno 2004 (implicit, for stiff equations)."""
 
 RUN_OPTIONS: dict[Verb, tuple[Option, ...]] = {
     "sample": (

@@ -168,6 +168,10 @@ _register(
             "too deep or too long",
             "Functions and distributions are expanded where they are called. Calls inside calls beyond a limit, or functions that call others twice and so double in size again and again, are refused before they exhaust memory.",
         ),
+        "E0210": (
+            "several values where one is needed",
+            "A tuple, `(a, b)` or what a function or a `scan` over several states gives, is taken apart by `let (a, b) = …` and is no value by itself: no operator and no index takes it. An array is written `[a, b]`.",
+        ),
         "E0211": (
             "a size that depends on a turn",
             "Arrays have one size, known before the model runs: in `[for i in n: sum(x[:i])]` the slice would have another length for every `i`. Take the whole array and select, `[for i in n: sum(for j in n: if j < i then x[j] else 0)]`, or index with an array of constant length, `x[i + range(3)]`.",
@@ -175,6 +179,18 @@ _register(
         "E0212": (
             "nothing to run over",
             "A generator runs over a size (`for i in n`: the indices 0 to n - 1) or over the first axis of an array (`for x in xs`). A number that is not known before the model runs is neither.",
+        ),
+        "E0213": (
+            "names and values differ in number",
+            "`let (a, b) = …` takes apart a tuple: `(1, 2)`, the states of a `scan` over several, or the value of a function that gives a tuple. It has as many names as values. An array is no tuple: index it.",
+        ),
+        "E0214": (
+            "a function that does not fit",
+            "`scan(f, init, xs)` and `fold(f, init, xs)` call f with every part of the state, then with one element of each sequence; `ode(f, y0, ts)` calls f with the time and the state. f is `fn(s, x): …`, or the name of an `fn` with as many parameters.",
+        ),
+        "E0215": (
+            "unknown solver",
+            "`tsit5` and `dopri5` are explicit Runge-Kutta methods of order 5, `kvaerno5` is an implicit one for stiff equations: those whose solution is smooth while its derivative is large.",
         ),
         "E0230": (
             "unknown module",
@@ -247,6 +263,14 @@ _register(
         "E0307": (
             "a term that is not a number",
             "`+=` and the body of an energy take one number: sum an array first, with `sum(…)`.",
+        ),
+        "E0310": (
+            "a state that changes its shape",
+            "The state of a `scan` or a `fold` has the same parts, of the same shapes, after every turn, and the derivative of an `ode` the shape of its state. An integer at the start becomes a real where the function makes it one; a number does not become an array: start with `zeros([n])`.",
+        ),
+        "E0311": (
+            "times that do not increase",
+            "`ode(f, y0, ts, t0 = 0)` gives the solution at the times `ts`, which increase and begin at `t0` or later.",
         ),
         "E0401": (
             "support too small",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 from energylang.check import nets, schedules
 from energylang.check.bounds import in_turn
 from energylang.check.constants import const, evaluate
-from energylang.check.context import POISON, Const, Context, Found, Poison, Recorder
+from energylang.check.context import POISON, Closure, Const, Context, Found, Meaning, Poison, Recorder, Several
 from energylang.check.energies import checked, space_like
-from energylang.check.expressions import expression
+from energylang.check.expressions import meaning, taken_apart
 from energylang.check.modules import new_context, placed
 from energylang.check.spaces import require_solvable, space_of
 from energylang.check.tasks import task
@@ -243,36 +243,50 @@ def _order_free(context: Context) -> None:
             context.top.entries[declaration.name.text] = compute_param
         if not isinstance(declaration, ast.Let):
             continue
-        if len(declaration.names) > 1:
-            context.not_yet("destructuring `let` is", declaration.span)
-            for name in declaration.names:
-                context.top.entries[name.text] = POISON
-            continue
-        name = next(iter(declaration.names))
+        found: list[Sequence[Meaning]] = []
 
-        def compute(declaration: ast.Let = declaration, name: ast.Identifier = name) -> Found:
-            return _let(context, declaration, name)
+        def compute(place: int, declaration: ast.Let = declaration, found: list[Sequence[Meaning]] = found) -> Meaning:
+            if not found:
+                found.append(_let(context, declaration))
+            return found[0][place]
 
-        context.top.entries[name.text] = compute
+        for place, name in enumerate(declaration.names):
+            context.top.entries[name.text] = partial(compute, place)
 
 
 def _lets(context: Context) -> None:
     for declaration in context.module.declarations:
-        if isinstance(declaration, ast.Let) and len(declaration.names) == 1:
-            context.top.find(declaration.names[0].text)
+        if isinstance(declaration, ast.Let):
+            for name in declaration.names:
+                context.top.find(name.text)
 
 
-def _let(context: Context, declaration: ast.Let, name: ast.Identifier) -> Found:
+def _let(context: Context, declaration: ast.Let) -> Sequence[Meaning]:
+    """What each name of a declaration stands for."""
+    name = declaration.names[0]
     key = f"let {context.full(name.text)}"
     if key in context.expanding:
-        return context.error(
+        context.error(
             "E0204", f"`{name.text}` depends on itself", name.span, fix="give one of the `let`s a value of its own"
         )
+        return [POISON] * len(declaration.names)
     context.expanding.append(key)
     try:
-        value = expression(context, declaration.value, context.top)
+        value = meaning(context, declaration.value, context.top)
     finally:
         context.expanding.pop()
+    values = taken_apart(context, declaration.names, value, declaration.value.span)
+    return [_named(context, declaration, *pair) for pair in zip(declaration.names, values, strict=True)]
+
+
+def _named(context: Context, declaration: ast.Let, name: ast.Identifier, value: Meaning) -> Found:
+    if isinstance(value, Several | Closure):
+        several = isinstance(value, Several)
+        return context.error(
+            "E0210" if several else "E0208", f"`{name.text}` would stand for {'several values' if several else 'a function'}",
+            declaration.value.span,
+            fix="give each a name: `let (a, b) = …`" if several else f"declare it: `fn {name.text}({', '.join(value.parameters)}) = …`",
+        )  # fmt: skip
     if isinstance(value, Poison):
         return POISON
     outside = [s.name for s in symbols(value) if isinstance(s, Param | Variable)]
@@ -300,4 +314,4 @@ def _fn(context: Context, declaration: ast.Fn) -> None:
         symbol = Local(parameter.name.text, space, parameter.name.span)
         reference = Reference(space.type, parameter.name.span, symbol, range=space.range)
         scope.entries[parameter.name.text] = context.record(parameter.name.span, reference)
-    expression(context, declaration.value, scope)
+    meaning(context, declaration.value, scope)

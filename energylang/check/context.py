@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -15,6 +15,8 @@ from energylang.syntax import ast
 
 if TYPE_CHECKING:
     from energylang.check.nets import Net
+
+M = TypeVar("M")
 
 CONSTANTS: dict[str, float] = {"pi": 3.141592653589793, "infinity": float("inf")}
 """Values that the language itself names."""
@@ -35,6 +37,29 @@ POISON = Poison()
 Found = Expr | Poison
 
 
+@dataclass(frozen=True, eq=False)
+class Several:
+    """A tuple: what `let (a, b) = …` takes apart."""
+
+    items: tuple[Expr, ...]
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class Closure:
+    """A function as a value. name: as it is shown; run: its value at arguments, of which there are as many as parameters."""
+
+    name: str
+    parameters: tuple[str, ...]
+    span: Span
+    run: Callable[[Sequence[Value], Span], Meaning]
+
+
+Value = Expr | Several | Closure
+Meaning = Value | Poison
+"""What a name or an expression can stand for."""
+
+
 class Recorder(Protocol):
     """Told what a check finds out about a text, where somebody wants to know (an editor)."""
 
@@ -49,7 +74,7 @@ class Recorder(Protocol):
 class Scope:
     """Values by name, innermost first. A callable entry is computed at its first use (top-level names are order-free)."""
 
-    entries: dict[str, Found | Callable[[], Found]] = field(default_factory=dict)
+    entries: dict[str, Meaning | Callable[[], Meaning]] = field(default_factory=dict)
     spans: dict[str, Span] = field(default_factory=dict)
     parent: Scope | None = None
     dims: dict[str, Dim] = field(default_factory=dict)
@@ -57,7 +82,7 @@ class Scope:
     def child(self) -> Scope:
         return Scope(parent=self, dims=dict(self.dims))
 
-    def find(self, name: str) -> Found | None:
+    def find(self, name: str) -> Meaning | None:
         scope: Scope | None = self
         while scope is not None:
             if name in scope.entries:
@@ -68,6 +93,14 @@ class Scope:
                 return entry
             scope = scope.parent
         return None
+
+    def closure(self, name: str) -> Closure | None:
+        """The function that a name of a block or of a parameter stands for."""
+        scope: Scope | None = self
+        while scope is not None and name not in scope.entries:
+            scope = scope.parent
+        entry = scope.entries[name] if scope is not None else None
+        return entry if isinstance(entry, Closure) else None
 
     def local(self, name: str) -> bool:
         """Whether a name means something that differs from turn to turn: a parameter of a body."""
@@ -268,9 +301,9 @@ class Context:
             finally:
                 self.expanding.pop()
 
-    def record(self, span: Span, meaning: Found) -> Found:
+    def record(self, span: Span, meaning: M) -> M:
         """Tell the recorder, where there is one, what stands at a span; returns the meaning."""
-        if self.recorder is not None:
+        if self.recorder is not None and isinstance(meaning, Expr | Poison):
             self.recorder.meaning(span, meaning)
         return meaning
 

@@ -9,7 +9,7 @@ from energylang.check.bounds import hide_later, later
 from energylang.check.compositions import composition
 from energylang.check.context import POISON, Context, Found, Poison, Scope, literal
 from energylang.check.densities import Density, density
-from energylang.check.expressions import apply, expression
+from energylang.check.expressions import apply, expression, meaning, taken_apart
 from energylang.check.normalisation import mark_densities, normalisation
 from energylang.check.predictive import report_draw
 from energylang.check.schedules import level_of
@@ -295,11 +295,8 @@ def one_line(text: str) -> str:
 
 
 def _let(context: Context, statement: ast.LetStatement, scope: Scope, draft: Draft) -> None:
-    value = expression(context, statement.value, scope)
-    if len(statement.names) > 1:
-        context.not_yet("destructuring `let` is", statement.span)
-        draft.failed = True
-    for name in statement.names:
+    values = taken_apart(context, statement.names, meaning(context, statement.value, scope), statement.value.span)
+    for name, value in zip(statement.names, values, strict=True):
         if name.text in draft.names:
             context.error(
                 "E0203",
@@ -309,8 +306,8 @@ def _let(context: Context, statement: ast.LetStatement, scope: Scope, draft: Dra
             )
             draft.failed = True
         draft.names[name.text] = name.span
-        scope.entries[name.text] = context.record(name.span, value if len(statement.names) == 1 else POISON)
-    draft.failed |= isinstance(value, Poison)
+        scope.entries[name.text] = context.record(name.span, value)
+        draft.failed |= isinstance(value, Poison)
 
 
 def _tilde(context: Context, statement: ast.Tilde, scope: Scope, draft: Draft) -> None:

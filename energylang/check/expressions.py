@@ -8,7 +8,19 @@ from dataclasses import replace
 from typing import Any
 
 from energylang.check.constants import const, evaluate
-from energylang.check.context import CONSTANTS, POISON, Context, Found, Poison, Scope, did_you_mean, literal
+from energylang.check.context import (
+    CONSTANTS,
+    POISON,
+    Closure,
+    Context,
+    Found,
+    Meaning,
+    Poison,
+    Scope,
+    Several,
+    did_you_mean,
+    literal,
+)
 from energylang.diagnostics import Label
 from energylang.ir.nodes import (
     Apply,
@@ -34,7 +46,25 @@ OPERATORS = {
 
 
 def expression(context: Context, node: ast.Expression, scope: Scope) -> Found:
-    """The meaning of an expression; POISON after a diagnostic."""
+    """The value of an expression: a number or an array; POISON after a diagnostic."""
+    found = meaning(context, node, scope)
+    if isinstance(found, Several):
+        return context.error(
+            "E0210", f"these are {len(found.items)} values, and one is needed here", node.span,
+            related=[Label(found.span, "made here")] if found.span != node.span else [],
+            fix="take them apart: `let (a, b) = …`, or write `[a, b]` for an array",
+        )  # fmt: skip
+    if isinstance(found, Closure):
+        return context.error(
+            "E0208", f"`{found.name}` is a function, and a value is needed here", node.span,
+            fix=f"call it: `{found.name}({', '.join(found.parameters)})`" if isinstance(node, ast.Name)
+            else "give it to a function that calls it, such as `scan`",
+        )  # fmt: skip
+    return found
+
+
+def meaning(context: Context, node: ast.Expression, scope: Scope) -> Meaning:
+    """What an expression stands for: a value, several, or a function; POISON after a diagnostic."""
     match node:
         case ast.Number(value=value) | ast.Boolean(value=value):
             return literal(value, node.span)
@@ -65,7 +95,13 @@ def expression(context: Context, node: ast.Expression, scope: Scope) -> Found:
 
             return context.record(node.span, call(context, node, scope))
         case ast.Lambda():
-            return context.not_yet("anonymous functions are", node.span)
+            from energylang.check.closures import anonymous
+
+            return anonymous(context, node, scope)
+        case ast.Tuple(items=items):
+            values = [expression(context, e, scope) for e in items]
+            known = tuple(v for v in values if not isinstance(v, Poison))
+            return Several(known, node.span) if len(known) == len(values) else POISON
         case ast.Pipe():
             return context.not_yet("flows are", node.span)
         case ast.String():
@@ -74,7 +110,25 @@ def expression(context: Context, node: ast.Expression, scope: Scope) -> Found:
             return context.error("E0208", "this is not a value", node.span)
 
 
-def _name(context: Context, node: ast.Name, scope: Scope) -> Found:
+def taken_apart(context: Context, names: Sequence[ast.Identifier], value: Meaning, span: Span) -> Sequence[Meaning]:
+    """What each name of a `let` stands for; POISON for all after a diagnostic."""
+    if len(names) == 1 or isinstance(value, Poison):
+        return [value] * len(names)
+    if isinstance(value, Several) and len(value.items) == len(names):
+        return value.items
+    count = f"these are {len(value.items)} values" if isinstance(value, Several) else "this is one value"
+    if isinstance(value, Closure):
+        count = "this is a function"
+    shown = f"`let {names[0].text} = …`, then `{names[0].text}[0]`"
+    context.error(
+        "E0213", f"{len(names)} names, and {count}", span,
+        related=[Label(names[0].span, "the first name")],
+        fix=f"an array is taken apart by indices: {shown}" if isinstance(value, Expr) and value.type.shape else "give as many names as values",
+    )  # fmt: skip
+    return [POISON] * len(names)
+
+
+def _name(context: Context, node: ast.Name, scope: Scope) -> Meaning:
     name = node.text
     if node.qualifier is not None:
         module = context.member(node)

@@ -87,7 +87,7 @@ class Let(Symbol):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Local(Symbol):
-    """A parameter of a `Map`: one slice of its argument."""
+    """A parameter of a body that is computed many times: of a `Map`, a `Loop` or a `Trajectory`."""
 
 
 @dataclass(eq=False, slots=True)
@@ -158,6 +158,59 @@ class Map(Expr):
     body: Expr
     batch_rank: int
 
+    @property
+    def bodies(self) -> tuple[Expr, ...]:
+        return (self.body,)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Loop(Expr):
+    """States carried from turn to turn: `bodies[i]` is the next value of the state `parameters[i]`.
+
+    The first parameters are the states, and their first values the first arguments; the others are an element each, along
+    the first axis, of the other arguments. stacked: its values are the states after every turn, along a new first axis;
+    otherwise those after the last. It has several values, which `Output` tells apart; its type is that of the first.
+    """
+
+    parameters: tuple[Local, ...]
+    arguments: tuple[Expr, ...]
+    bodies: tuple[Expr, ...]
+    length: Dim
+    stacked: bool
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Output(Expr):
+    """One of the values of a `Loop`."""
+
+    loop: Loop
+    place: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Trajectory(Expr):
+    """The solution of an ordinary differential equation: parameters (time, state), the body is the derivative.
+
+    arguments: the state at the start, the times asked for, the time of the start. Its value has the times along its
+    first axis; it is NaN where the solver needs more than `max_steps`, or the times do not increase from the start.
+    """
+
+    parameters: tuple[Local, Local]
+    arguments: tuple[Expr, Expr, Expr]
+    body: Expr
+    solver: str
+    rtol: float
+    atol: float
+    max_steps: int
+
+    @property
+    def bodies(self) -> tuple[Expr, ...]:
+        return (self.body,)
+
+
+Binder = Map | Loop | Trajectory
+"""Nodes with bodies that are computed for many values of their parameters."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Random(Expr):
@@ -202,11 +255,13 @@ class Recovered(Expr):
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:
-    """The operands, in order; of a `Map` its arguments, then its body; of a `Marginal` the values of its terms."""
+    """The operands, in order; of what has bodies its arguments, then its bodies; of a `Marginal` the values of its terms."""
     if isinstance(expr, Apply | Random | Extern):
         return expr.arguments
-    if isinstance(expr, Map):
-        return (*expr.arguments, expr.body)
+    if isinstance(expr, Map | Loop | Trajectory):
+        return (*expr.arguments, *expr.bodies)
+    if isinstance(expr, Output):
+        return (expr.loop,)
     if isinstance(expr, Marginal):
         return tuple(term.value for term in expr.terms)
     if isinstance(expr, Recovered):
@@ -222,6 +277,16 @@ def with_children(expr: Expr, operands: tuple[Expr, ...]) -> Expr:
         return replace(expr, arguments=operands)
     if isinstance(expr, Map):
         return replace(expr, arguments=operands[:-1], body=operands[-1])
+    if isinstance(expr, Loop):
+        count = len(expr.arguments)
+        return replace(expr, arguments=operands[:count], bodies=operands[count:])
+    if isinstance(expr, Output):
+        (loop,) = operands
+        assert isinstance(loop, Loop)
+        return replace(expr, loop=loop)
+    if isinstance(expr, Trajectory):
+        start, times, origin, body = operands
+        return replace(expr, arguments=(start, times, origin), body=body)
     if isinstance(expr, Marginal):
         terms = tuple(replace(t, value=value) for t, value in zip(expr.terms, operands, strict=True))
         return replace(expr, terms=terms)
@@ -255,22 +320,24 @@ def symbols(*roots: Expr, through_lets: bool = False, through_bounds: bool = Fal
     """The symbols that the roots mention, each once.
 
     through_lets: also those that top-level lets are made of. through_bounds: also those in the bounds of their spaces.
-    What a `Marginal` sums out is its own, and not among them.
+    What a `Marginal` sums out is its own, and not among them, and so are the parameters of bodies.
     """
     found: dict[int, Symbol] = {}
-    summed: set[int] = set()
+    bound: set[int] = set()
     pending = list(roots)
     while pending:
         for expr in walk(pending.pop()):
             if isinstance(expr, Marginal):
-                summed.update(id(v) for v in expr.variables)
+                bound.update(id(v) for v in expr.variables)
+            if isinstance(expr, Binder):
+                bound.update(id(p) for p in expr.parameters)
             if isinstance(expr, Reference) and id(expr.symbol) not in found:
                 found[id(expr.symbol)] = expr.symbol
                 if through_lets and isinstance(expr.symbol, Let) and expr.symbol.value is not None:
                     pending.append(expr.symbol.value)
                 if through_bounds:
                     pending += expr.symbol.space.bounds
-    return tuple(symbol for key, symbol in found.items() if key not in summed)
+    return tuple(symbol for key, symbol in found.items() if key not in bound)
 
 
 def randoms(*roots: Expr) -> dict[Random | Recovered, int]:

@@ -8,7 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from energylang.ir.nodes import Apply, DimValue, Expr, Literal, Map, Marginal, Reference, Term, Variable, children, walk
+from energylang.ir.nodes import (
+    Apply,
+    DimValue,
+    Expr,
+    Literal,
+    Loop,
+    Map,
+    Marginal,
+    Reference,
+    Term,
+    Trajectory,
+    Variable,
+    children,
+    walk,
+)
 from energylang.ir.operations import OPERATIONS, type_of
 from energylang.ir.types import Dim, Kind, Type
 
@@ -58,6 +72,7 @@ class Analysis:
             group = OPERATIONS[expr.operation].group if isinstance(expr, Apply) else "elementwise"
             mixes = bool(found) and (
                 group not in ("elementwise", "gather")
+                or isinstance(expr, Loop | Trajectory)
                 or (isinstance(expr, Map) and bool(self._variables[id(expr.body)]))
             )
             self._mixing[id(expr)] = mixes or any(self._mixing[id(c)] for c in children(expr))

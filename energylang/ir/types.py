@@ -148,6 +148,30 @@ class Range:
         return _number(self.high)
 
 
+def hull(a: Range, b: Range) -> Range:
+    """A range that holds both, as far as their bounds can be compared."""
+    if a == b:
+        return a
+    low, open_low = _outer(a.low, b.low, a.open_low, b.open_low, -1)
+    high, open_high = _outer(a.high, b.high, a.open_high, b.open_high, 1)
+    return Range(low, high, open_low, open_high)
+
+
+def _outer(
+    a: Dim | float | None, b: Dim | float | None, open_a: bool, open_b: bool, sign: int
+) -> tuple[Dim | float | None, bool]:
+    """The lower (sign -1) or the higher (sign 1) of two bounds, and whether it is excluded."""
+    if a == b:
+        return a, open_a and open_b
+    if isinstance(a, Dim) and isinstance(b, Dim):
+        difference = (a - b).constant
+        return (None, False) if difference is None else (a, open_a) if difference * sign > 0 else (b, open_b)
+    x, y = _number(a), _number(b)
+    if x is None or y is None:
+        return None, False
+    return (a, open_a) if x * sign > y * sign else (b, open_b) if x != y else (a, open_a and open_b)
+
+
 def _number(bound: Dim | float | None) -> float | None:
     return bound.constant if isinstance(bound, Dim) else bound
 

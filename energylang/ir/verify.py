@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 from energylang.ir.nodes import (
     Apply,
+    Binder,
     Energy,
     Expr,
     Extern,
     Local,
-    Map,
+    Loop,
     Marginal,
+    Output,
     Program,
     Reference,
     Variable,
@@ -60,7 +62,7 @@ def _verify_energy(energy: Energy) -> None:
 def _verify_expressions(roots: Sequence[Expr], own: frozenset[int]) -> None:
     """What several expressions share is looked at once."""
     below = list(walk(*roots))
-    bound = {id(p) for e in below if isinstance(e, Map) for p in e.parameters}
+    bound = {id(p) for e in below if isinstance(e, Binder) for p in e.parameters}
     own |= {id(v) for e in below if isinstance(e, Marginal) for v in e.variables}
     for expr in below:
         if isinstance(expr, Apply):
@@ -90,3 +92,11 @@ def _verify_expressions(roots: Sequence[Expr], own: frozenset[int]) -> None:
                 raise VerificationError(f"local `{symbol.name}` escapes its map")
             if symbol.space.type != expr.type:
                 raise VerificationError(f"`{symbol.name}` is marked {expr.type} and is {symbol.space.type}")
+        elif isinstance(expr, Loop):
+            for state, start, after in zip(expr.parameters, expr.arguments, expr.bodies, strict=False):
+                if not state.space.shape == start.type.shape == after.type.shape:
+                    raise VerificationError(f"the state `{state.name}` of a loop changes its shape")
+        elif isinstance(expr, Output):
+            body = expr.loop.bodies[expr.place].type
+            if expr.type.shape != ((expr.loop.length, *body.shape) if expr.loop.stacked else body.shape):
+                raise VerificationError(f"an output of a loop is marked {expr.type} and is {body}")

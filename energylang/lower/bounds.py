@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from energylang.diagnostics import Diagnostic
-from energylang.ir.nodes import Apply, Condition, Data, Expr, Let, symbols, walk
+from energylang.ir.nodes import Apply, Condition, Data, Expr, Let, Trajectory, symbols, walk
 from energylang.ir.types import Dim
 from energylang.lower.evaluate import evaluate
 from energylang.lower.operations import NUMPY
@@ -35,7 +35,56 @@ MOST_SITES = _memory() // 128
 
 def problems_of(roots: Sequence[Expr], values: Mapping[str, Any], dims: Mapping[str, int]) -> list[Diagnostic]:
     """What makes an expression of data impossible to compute."""
-    return too_large(roots, dims) or empty_reductions(roots, dims) or wrong_indices(roots, values, dims)
+    return too_large(roots, dims) or empty_reductions(roots, dims) or wrong_values(roots, values, dims)
+
+
+def wrong_values(roots: Sequence[Expr], values: Mapping[str, Any], dims: Mapping[str, int]) -> list[Diagnostic]:
+    """Where data decide what has no meaning."""
+    return negative_sizes(roots, dims) or wrong_indices(roots, values, dims) or wrong_times(roots, values, dims)
+
+
+def negative_sizes(roots: Sequence[Expr], dims: Mapping[str, int]) -> list[Diagnostic]:
+    """`for i in n - 2` where n is 1."""
+    for expr in walk(*roots):
+        if isinstance(expr, Apply) and expr.operation == "iota":
+            size = expr.attributes[0].evaluate(dims)
+            if size < 0:
+                return [
+                    Diagnostic(
+                        "E0306", f"an axis cannot have size {size}, as `{expr.attributes[0]}` is here", expr.span
+                    )
+                ]
+    return []
+
+
+def wrong_times(roots: Sequence[Expr], values: Mapping[str, Any], dims: Mapping[str, int]) -> list[Diagnostic]:
+    """Times of differential equations that data decide."""
+    found = []
+    for expr in walk(*roots):
+        if not isinstance(expr, Trajectory):
+            continue
+        _, times, origin = expr.arguments
+        known = [_known(e, values, dims) for e in (times, origin)]
+        if known[0] is None or not known[0].size:
+            continue
+        late = known[1] is not None and known[0][0] < known[1]
+        if late or np.any(np.diff(known[0]) < 0):
+            found.append(
+                Diagnostic(
+                    "E0311", f"the times begin at {known[0][0]:g}, before the start at {known[1]:g}" if late else "the times of an `ode` must increase",
+                    times.span, fix="give the time of the start: `t0 = …`" if late else "sort the data by time",
+                )
+            )  # fmt: skip
+    return found
+
+
+def _known(expr: Expr, values: Mapping[str, Any], dims: Mapping[str, int]) -> np.ndarray | None:
+    """The value of an expression of data; None where more than data decide it."""
+    inputs = symbols(expr)
+    if not all(isinstance(s, Data | Let | Condition) and s.key in values for s in inputs):
+        return None
+    with np.errstate(all="ignore"):
+        return np.asarray(evaluate([expr], {s: values[s.key] for s in inputs}, dims, NUMPY)[0])
 
 
 def too_large(roots: Sequence[Expr], dims: Mapping[str, int]) -> list[Diagnostic]:
@@ -102,10 +151,8 @@ def wrong_indices(roots: Sequence[Expr], values: Mapping[str, Any], dims: Mappin
 
 def _outside(index: Expr, size: int, values: Mapping[str, Any], dims: Mapping[str, int]) -> int | None:
     """A value of an index outside its axis; indices of variables lie in a range that the checker knows."""
-    inputs = symbols(index)
-    if all(isinstance(s, Data | Let | Condition) and s.key in values for s in inputs):
-        with np.errstate(all="ignore"):
-            known = np.asarray(evaluate([index], {s: values[s.key] for s in inputs}, dims, NUMPY)[0])
+    known = _known(index, values, dims)
+    if known is not None:
         wrong = known[(known < -size) | (known >= size)]
         return int(wrong.flat[0]) if wrong.size else None
     low, high = index.range.low, index.range.high

@@ -7,14 +7,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from math import prod
 from typing import Any, TypeGuard
 
 import numpy as np
 
-from energylang.ir.nodes import Apply, DimValue, Expr, Extern, Literal, Map, Marginal, Random, Recovered, Reference
+from energylang.ir.bodies import invariants
+from energylang.ir.nodes import (
+    Apply,
+    Binder,
+    DimValue,
+    Expr,
+    Extern,
+    Literal,
+    Loop,
+    Map,
+    Marginal,
+    Output,
+    Random,
+    Recovered,
+    Reference,
+    Trajectory,
+)
 from energylang.ir.operations import OPERATIONS
 from energylang.ir.types import Dim, Kind
+from energylang.lower.bodies import compute_body
 from energylang.lower.externs import called
 from energylang.lower.operations import JAX, Backend, compute
 
@@ -47,7 +63,7 @@ def evaluate(
 def operands_first(
     roots: Sequence[Expr], known: Mapping[int, Any] | None = None, selections: _Selections | None = None
 ) -> list[Expr]:
-    """The nodes below the roots, operands before what uses them; bodies of maps are left to their map."""
+    """The nodes below the roots, operands before what uses them; bodies are left to their node."""
     seen: set[int] = set(known or ())
     order: list[Expr] = []
     stack: list[tuple[Expr, bool]] = [(root, False) for root in reversed(roots)]
@@ -62,9 +78,18 @@ def operands_first(
         stack.append((expr, True))
         if selections is not None and selections.guarded(expr):
             stack.extend((operand, False) for operand in reversed(selections.operands(expr)))
-        elif isinstance(expr, Apply | Map | Random | Extern):
-            stack.extend((argument, False) for argument in reversed(expr.arguments))
+        else:
+            stack.extend((operand, False) for operand in reversed(operands(expr)))
     return order
+
+
+def operands(expr: Expr) -> tuple[Expr, ...]:
+    """What must be known before a node; of one with bodies also what they compute only once."""
+    if isinstance(expr, Apply | Random | Extern):
+        return expr.arguments
+    if isinstance(expr, Binder):
+        return (*expr.arguments, *invariants(expr))
+    return (expr.loop,) if isinstance(expr, Output) else ()
 
 
 def numbers(attributes: tuple[Any, ...], dims: Mapping[str, int]) -> tuple[Any, ...]:
@@ -94,8 +119,10 @@ def _value(
             return environment[marginal].draw(environment, backend, environment[expr])[variable]
         case Extern():
             return called(expr, [values[id(a)] for a in expr.arguments], dims, backend)
-        case Map():
-            return _mapped(expr, [values[id(a)] for a in expr.arguments], environment, dims, backend)
+        case Output(loop=loop, place=place):
+            return values[id(loop)][place]
+        case Map() | Loop() | Trajectory():
+            return compute_body(expr, values, environment, dims, backend, evaluate)
     raise TypeError(f"cannot evaluate {type(expr).__name__}")
 
 
@@ -124,8 +151,7 @@ class _Selections:
         self._entering: dict[int, list[Expr]] = {}
         order = operands_first(roots, known)
         if any(_selects(node) for node in order):
-            users = (node for node in order if isinstance(node, Apply | Map | Random | Extern))
-            self._uses.update(id(a) for node in users for a in node.arguments)
+            self._uses.update(id(a) for node in order for a in operands(node))
             for node in order:
                 if _selects(node):
                     entering, singular = self._reach(node)
@@ -230,28 +256,3 @@ def _drawn(expr: Random, arguments: list[Any], key: Any, dims: Mapping[str, int]
     shape = tuple(d.evaluate(dims) for d in expr.type.shape)
     given = dict(zip(expr.names, arguments, strict=True))
     return SAMPLERS[expr.distribution](key, given, shape[: len(shape) - expr.event_rank])
-
-
-def _mapped(
-    expr: Map, arguments: list[Any], environment: Environment, dims: Mapping[str, int], backend: Backend
-) -> Any:
-    """The body over the batch: arguments broadcast to it, then one vmap over all its axes at once."""
-    xp = backend.xp
-    shape = tuple(d.evaluate(dims) for d in expr.type.shape)
-    batch = shape[: expr.batch_rank]
-    count = prod(batch)
-    stretched = []
-    for parameter, argument in zip(expr.parameters, arguments, strict=True):
-        event = tuple(d.evaluate(dims) for d in parameter.space.shape)
-        stretched.append(xp.broadcast_to(xp.asarray(argument), (*batch, *event)).reshape((count, *event)))
-
-    def body(*slices: Any) -> Any:
-        inner = {**environment, **dict(zip(expr.parameters, slices, strict=True))}
-        return xp.asarray(evaluate([expr.body], inner, dims, backend)[0])
-
-    if backend.name == "jax":
-        import jax
-
-        return jax.vmap(body)(*stretched).reshape(shape)
-    kind = float if expr.type.kind is Kind.REAL else int
-    return xp.array([body(*(s[i] for s in stretched)) for i in range(count)], dtype=kind).reshape(shape)

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
-from energylang.ir.nodes import Apply, Expr, Marginal
+from energylang.ir.nodes import Apply, Expr, Loop, Map, Marginal
 from energylang.ir.operations import OPERATIONS
-from energylang.lower.evaluate import Environment, evaluate, numbers, operands_first
+from energylang.lower.bodies import compute_body
+from energylang.lower.evaluate import Environment, evaluate, numbers, operands, operands_first
 from energylang.lower.operations import JAX, Backend, compute
 
 
+@partial(jax.tree_util.register_dataclass, data_fields=["weights"], meta_fields=[])
 @dataclass(frozen=True)
 class Relaxed:
     """Weights over the values 0..k-1 along a last axis of their own."""
@@ -30,10 +34,12 @@ class Relaxed:
         return self.weights @ jnp.arange(self.weights.shape[-1], dtype=self.weights.dtype)
 
 
-def evaluate_relaxed(roots: Sequence[Expr], environment: Environment, dims: Mapping[str, int]) -> list[Any]:
-    """As `evaluate`, with `Relaxed` values allowed in the environment."""
-    values: dict[int, Any] = {}
-    for expr in operands_first(roots):
+def evaluate_relaxed(
+    roots: Sequence[Expr], environment: Environment, dims: Mapping[str, int], known: Mapping[int, Any] | None = None
+) -> list[Any]:
+    """As `evaluate`, with `Relaxed` values allowed in the environment and among the known ones."""
+    values: dict[int, Any] = dict(known or {})
+    for expr in operands_first(roots, values):
         if isinstance(expr, Apply):
             arguments = [values[id(a)] for a in expr.arguments]
             if any(isinstance(a, Relaxed) for a in arguments):
@@ -42,14 +48,20 @@ def evaluate_relaxed(roots: Sequence[Expr], environment: Environment, dims: Mapp
         if isinstance(expr, Marginal):
             values[id(expr)] = environment[expr].energy(environment, JAX, _relaxing)
             continue
-        known = {id(a): values[id(a)] for a in getattr(expr, "arguments", ())}
-        hardened = {key: v.expectation if isinstance(v, Relaxed) else v for key, v in known.items()}
+        if isinstance(expr, Map | Loop):
+            values[id(expr)] = compute_body(expr, values, environment, dims, JAX, _relaxing, relaxed=True)
+            continue
+        below = {id(a): values[id(a)] for a in operands(expr)}
+        hardened = {key: v.expectation if isinstance(v, Relaxed) else v for key, v in below.items()}
         values[id(expr)] = evaluate([expr], environment, dims, JAX, known=hardened)[0]
     return [v.expectation if isinstance(v, Relaxed) else v for v in (values[id(root)] for root in roots)]
 
 
-def _relaxing(roots: Sequence[Expr], environment: Environment, dims: Mapping[str, int], backend: Backend) -> list[Any]:
-    return evaluate_relaxed(roots, environment, dims)
+def _relaxing(
+    roots: Sequence[Expr], environment: Environment, dims: Mapping[str, int], backend: Backend,
+    known: Mapping[int, Any] | None = None,
+) -> list[Any]:  # fmt: skip
+    return evaluate_relaxed(roots, environment, dims, known)
 
 
 def _relaxed(operation: str, arguments: list[Any], attributes: tuple[Any, ...]) -> Any:
@@ -92,7 +104,9 @@ def _look_up(table: Array, indices: list[Any], attributes: tuple[Any, ...]) -> A
     for index in indices:
         k = found.shape[len(batch)]
         if isinstance(index, Relaxed):
+            # The axis may be longer than the values are many, and a range of an index wider than the axis.
             weights = jnp.broadcast_to(index.weights, (*batch, index.weights.shape[-1]))[..., :k]
+            found = jax.lax.slice_in_dim(found, 0, weights.shape[-1], axis=len(batch))
         else:
             weights = (jnp.broadcast_to(index, batch)[..., None] == jnp.arange(k)).astype(found.dtype)
         spread = weights.reshape(weights.shape + (1,) * (found.ndim - weights.ndim))

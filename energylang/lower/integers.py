@@ -19,7 +19,10 @@ from energylang.ir.nodes import (
     Expr,
     Let,
     Literal,
+    Local,
+    Loop,
     Map,
+    Output,
     Random,
     Reference,
     Symbol,
@@ -28,6 +31,7 @@ from energylang.ir.nodes import (
     with_children,
 )
 from energylang.ir.types import Dim, Kind, Type
+from energylang.lower.bodies import kinds_of
 from energylang.lower.data import Bound
 
 Interval = tuple[float, float]
@@ -74,9 +78,7 @@ _COMPUTED = frozenset(
 
 def _widened(roots: tuple[Expr, ...], bound: Bound) -> dict[int, Expr]:
     """Per node what takes its place."""
-    inside: dict[Symbol, Expr] = {
-        p: a for m in walk(*roots) if isinstance(m, Map) for p, a in zip(m.parameters, m.arguments, strict=True)
-    }
+    inside: dict[Symbol, Expr] = {p: a for m in walk(*roots) if isinstance(m, Map | Loop) for p, a in _elements(m)}
     intervals: dict[int, Interval] = {}
     made: dict[int, Expr] = {}
     for node in walk(*roots):
@@ -96,8 +98,24 @@ def _widened(roots: tuple[Expr, ...], bound: Bound) -> dict[int, Expr]:
                 operands = tuple(_real(a) for a in replaced) if node.operation in _COMPUTED else replaced
                 made[id(node)] = replace(node, type=Type(Kind.REAL, node.type.shape), arguments=operands)
         else:
-            made[id(node)] = with_children(node, replaced)
+            made[id(node)] = _passed_on(with_children(node, replaced))
     return made
+
+
+def _elements(node: Map | Loop) -> list[tuple[Local, Expr]]:
+    """The locals that are elements of an argument, with it; the states of a loop may become anything."""
+    pairs = list(zip(node.parameters, node.arguments, strict=True))
+    return pairs[len(node.bodies) :] if isinstance(node, Loop) else pairs
+
+
+def _passed_on(node: Expr) -> Expr:
+    """What has the values of a body that became real is real itself."""
+    kind = node.type.kind
+    if isinstance(node, Map):
+        kind = max(kind, node.body.type.kind)
+    elif isinstance(node, Output):
+        kind = max(kind, kinds_of(node.loop)[node.place])
+    return node if kind is node.type.kind else replace(node, type=Type(kind, node.type.shape))
 
 
 def _real(expr: Expr) -> Expr:

@@ -18,7 +18,7 @@ from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.ir.ancestry import Step, steps
 from energylang.ir.nodes import Condition, Data, Energy, Expr, Let, Marginal, Param, Symbol, Variable, randoms, symbols
 from energylang.ir.types import Dim
-from energylang.lower.bounds import MOST_ENTRIES, MOST_SITES, empty_reductions, too_large, wrong_indices
+from energylang.lower.bounds import MOST_ENTRIES, MOST_SITES, empty_reductions, too_large, wrong_values
 from energylang.lower.colouring import colour, conflicts
 from energylang.lower.data import Bound
 from energylang.lower.elimination import Elimination, eliminations
@@ -144,7 +144,7 @@ def lower(energy: Energy, bound: Bound) -> EnergyProgram:
         _unsolved(energy, dims)
         or _empty(energy, dims)
         or _too_large(energy, dims)
-        or wrong_indices(energy.roots, bound.values, dims)
+        or wrong_values(energy.roots, bound.values, dims)
     )
     if problems:
         raise DiagnosticError(problems)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from energylang.ir.nodes import Apply, Expr, Local, Map, Reference, Term, Variable, symbols, walk
+from energylang.ir.nodes import Apply, Expr, Local, Map, Output, Reference, Term, Variable, symbols, walk
 from energylang.ir.operations import OPERATIONS
 from energylang.ir.terms import Analysis, Summand
 from energylang.ir.types import Dim, Space, Type
@@ -230,7 +230,9 @@ def _expand(work: _Expansion, expr: Expr) -> tuple[Expr, Readings]:
     if isinstance(expr, Map):
         return _expand_map(work, expr)
     if not isinstance(expr, Apply):
-        raise _NotGather("it is not made of operations")
+        raise _NotGather(
+            "a loop carries discrete values along" if isinstance(expr, Output) else "it is not made of operations"
+        )
     group = OPERATIONS[expr.operation].group
     if group == "elementwise":
         return _expand_elementwise(work, expr)
@@ -297,6 +299,7 @@ def _expand_index(work: _Expansion, expr: Apply) -> tuple[Expr, Readings]:
 
 def _expand_map(work: _Expansion, expr: Map) -> tuple[Expr, Readings]:
     shape = _shape(work, expr)
+    after = len(expr.body.type.shape)
     if work.analysis.variables(expr.body):
         raise _NotGather("the body of a map mentions discrete variables")
     readings: Readings = {}
@@ -313,6 +316,8 @@ def _expand_map(work: _Expansion, expr: Map) -> tuple[Expr, Readings]:
                 if flat.shape[-1] == 0 or (flat != flat[..., :1]).any():
                     raise _NotGather("a map takes whole events of discrete variables")
                 one, direct = flat[..., 0], False
+            if after:
+                one, direct = one.reshape(one.shape + (1,) * after), False
             readings[number] = (np.broadcast_to(one, shape), direct)
     return replace(expr, arguments=tuple(arguments)), readings
 

@@ -67,11 +67,12 @@ def test_values(text):
     compiled = report(text)
     environment = compiled.program.environment(compiled.arrays, {})
     (variable,) = compiled.program.energy.variables
-    found = compiled.program.reports({**environment, variable: X.astype(np.float32)})["r"]
+    roots = [compiled.program.energy.reports[0].value]
+    (found,) = evaluate(roots, {**environment, variable: X.astype(np.float32)}, compiled.program.dims)
     np.testing.assert_allclose(found, CASES[text], rtol=2e-5, atol=1e-6)
     inputs = {s: np.asarray(v) for s, v in environment.items()} | {variable: X}
     with np.errstate(invalid="ignore"):
-        plain = evaluate([compiled.program.energy.reports[0].value], inputs, compiled.program.dims, NUMPY)[0]
+        plain = evaluate(roots, inputs, compiled.program.dims, NUMPY)[0]
     np.testing.assert_allclose(plain, CASES[text], rtol=1e-6)
     assert np.shape(plain) == np.shape(CASES[text]) == np.shape(found)
 
