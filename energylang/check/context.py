@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -320,8 +321,15 @@ class Context:
     ) -> Poison:
         """Record a diagnostic; returns POISON, so that a caller can `return context.error(…)`."""
         edit = fix.edit(span) if isinstance(fix, DidYouMean) else None
+        if self.prefix and span is not None and span.source is self.module.source:
+            message, label, cause, fix = map(self._as_written, (message, label, cause, fix))
+            related = [Label(r.span, self._as_written(r.text)) if r.span.source is span.source else r for r in related]
         self.diagnostics.add(code, message, span, label=label, related=related, cause=cause, fix=fix, edit=edit)
         return POISON
+
+    def _as_written(self, text: str) -> str:
+        """A text about the module's own file: there its names stand without the module's."""
+        return re.sub(rf"(?<![\w.]){re.escape(self.prefix)}(?=[A-Za-z_])", "", text)
 
     def not_yet(self, what: str, span: Span) -> Poison:
         return self.error(

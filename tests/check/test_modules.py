@@ -188,6 +188,10 @@ WRONG = {
     "an error inside a module": (
         {"model": "import a\nenergy e(x: real) = x^2 + a.n\n", "a": "const n = m\n"}, [("E0201", "a.energy", "m")], "imported here",
     ),
+    "names in an error are those of its file": (
+        {"model": "import a\nenergy e(x: real) = x^2\n", "a": "data y: real[N] = [1]\nfn f(x: real[n]) = x + y\n"},
+        [("E0301", "a.energy", "+")], "shapes [n] and [N] do not fit",
+    ),
     "a syntax error inside a module": (
         {"model": "import a\nenergy e(x: real) = x^2 + a.n\n", "a": "const n = = 2\n"}, [("E0106", "a.energy", "=")], "imported here",
     ),
