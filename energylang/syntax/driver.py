@@ -62,7 +62,7 @@ class Driver:
         """The value of the start rule over the tokens from `place` on; None where nothing could be kept."""
         table = parser_table()
         states = table.states
-        rules = table.rules
+        rules, units = table.rules, table.units
         goal = table.ends[start]
         tokens = self.tokens
         # Parallel stacks: the state, the value, the characters it covers, and the depth of its tree.
@@ -86,6 +86,14 @@ class Driver:
                 depths.append(0)
                 place += 1
                 token = tokens[place]
+                continue
+            unit = units[~action]
+            if unit:
+                # Most reductions: an atom is a postfix is a power is a product …; only the state changes.
+                state = states[state_stack[-2]][unit]
+                if state == goal and token.kind == END:
+                    return values[-1]
+                state_stack[-1] = state
                 continue
             rule = rules[~action]
             length = rule.length

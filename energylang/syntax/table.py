@@ -38,6 +38,8 @@ class Table:
     starts: dict[str, int]
     ends: dict[str, int]
     rules: tuple[Rule, ...]
+    units: tuple[str, ...]
+    """By rule: what it makes of one symbol, unchanged, as the levels of operators do; empty for other rules."""
     keywords: dict[str, str]
     symbols: dict[str, str]
     patterns: dict[str, str]
@@ -60,11 +62,13 @@ def parser_table() -> Table:
 
 
 def _unpack(plain: dict) -> Table:
+    rules = tuple(Rule(*rule) for rule in plain["rules"])
     return Table(
         tuple(plain["states"]),
         plain["starts"],
         plain["ends"],
-        tuple(Rule(*rule) for rule in plain["rules"]),
+        rules,
+        tuple(rule.origin if rule.mode == PASS and rule.length == 1 else "" for rule in rules),
         plain["keywords"],
         plain["symbols"],
         plain["patterns"],
