@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from energylang.ir.nodes import Symbol, Variable
+from energylang.ir.nodes import Symbol, Variable, symbols
 from energylang.ir.verify import VerificationError
 from energylang.lower.data import Bound
+from energylang.lower.elimination import Elimination
 from energylang.lower.evaluate import evaluate
 from energylang.lower.operations import NUMPY
 from energylang.lower.program import EnergyProgram
@@ -26,9 +27,9 @@ def verify_structure(program: EnergyProgram, bound: Bound, params: Mapping[str, 
     """Compare at random points; conditions that have no value yet leave nothing to compare.
 
     Raises VerificationError where the sum of the summands is not the energy, a gather's change at a site is not the
-    energy's, or a quadratic has a third difference.
+    energy's, a quadratic has a third difference, or the factors of a sum are not its terms.
     """
-    if not program.structured:
+    if not program.structured and not program.eliminations:
         return
     arrays = bound.values
     if any(c.key not in arrays for c in program.energy.conditions):
@@ -41,7 +42,10 @@ def verify_structure(program: EnergyProgram, bound: Bound, params: Mapping[str, 
         with np.errstate(all="ignore"):
             for variable in program.energy.variables:
                 values[variable] = random_value(variable, program, {**fixed, **values}, random)
-            _compare(program, {**fixed, **values}, random)
+            if program.structured:
+                _compare(program, {**fixed, **values}, random)
+            for elimination in program.eliminations.values():
+                _compare_factors(elimination, {**fixed, **values}, random)
 
 
 def random_value(
@@ -175,3 +179,27 @@ def _compare_quadratic(
     third = found[3] - 3 * found[2] + 3 * found[1] - found[0]
     if not _close(third, 0.0, max(size, float(np.abs(found).sum()))):
         raise VerificationError(f"`{summand.summand.text}` is not quadratic: third difference {third}")
+
+
+def _compare_factors(elimination: Elimination, environment: dict[Symbol, Any], random: np.random.Generator) -> None:
+    """At random values of what is summed out the factors' tables add up to the terms."""
+    factors = elimination.factors
+    terms = [t.value for t in elimination.marginal.terms]
+    inner = dict(environment)
+    codes = np.zeros(len(factors.cardinalities), int)
+    for variable, slot in factors.slots.items():
+        mine = random.integers(0, slot.cardinality, slot.size)
+        codes[slot.start : slot.start + slot.size] = mine
+        inner[variable] = slot.decode(mine.reshape(slot.shape))
+    work = factors.linear and len(codes) * len(codes) > MOST_WORK
+    if work or any(s not in inner for s in symbols(*terms)):
+        # What is summed out inside of another sum depends on that sum's values.
+        return
+    constant, unary, tables = factors.tables(environment, NUMPY, evaluate)
+    parts = [float(constant), *unary[np.arange(len(codes)), codes]]
+    for factor, table in zip(factors.coupling, tables, strict=True):
+        places = np.ravel_multi_index(tuple(codes[factor.sites].T), factor.cardinalities)
+        parts += table[places, np.arange(len(places))].tolist()
+    plainly = float(sum(evaluate(terms, inner, factors.dims, NUMPY)))
+    if not _close(plainly, float(np.sum(parts)), float(np.sum(np.abs(parts)))):
+        raise VerificationError(f"{elimination.text}: the factors add up to {np.sum(parts)}, the terms to {plainly}")

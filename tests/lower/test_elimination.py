@@ -12,6 +12,8 @@ import pytest
 
 import energylang as el
 from energylang.diagnostics import DiagnosticError
+from energylang.ir.verify import VerificationError
+from energylang.lower import factors
 from energylang.lower.elimination import Elimination, Order
 from energylang.lower.evaluate import evaluate
 from energylang.lower.forest import Forest
@@ -158,6 +160,18 @@ def test_a_forgotten_coupling_is_noticed(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(Elimination, "_pairs", lambda self, tables, backend: np.zeros((4, 3, 3)))
     (values,) = points(left, 1)
     assert abs(terms(left, values) - summed(energy, left, values)) > 1e-3
+
+
+def test_wrong_factors_stop_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables that miss what rows read twice, as a careless analysis would make them, are noticed when compiling."""
+    plain = factors._of_rows
+
+    def careless(*arguments: object) -> list[factors.Factor]:
+        return [f for f in plain(*arguments) if f.sites.shape[1] > 1]
+
+    monkeypatch.setattr(factors, "_of_rows", careless)
+    with pytest.raises(VerificationError):
+        compiled("a row that reads one site twice")[1]
 
 
 def test_a_long_chain_keeps_its_digits() -> None:
