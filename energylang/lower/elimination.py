@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.ir.nodes import Expr, Marginal, Symbol, Variable, walk
 from energylang.lower.evaluate import evaluate
@@ -76,20 +78,27 @@ class Elimination:
     # --- pairs ------------------------------------------------------------------------------------------------------
 
     def _pairs(self, tables: Sequence[Any], backend: Backend) -> Any:
-        """float[edges, K, K]: energies of (child, parent) values, factors on the same pair added up."""
+        """float[edges, K, K], or [1, K, K] where all are equal: energies of (child, parent) values, factors on the same
+        pair added up."""
         assert isinstance(self.plan, Forest)
         most = self.factors.most_values
         total: Any = None
         for factor, table in zip(self.factors.coupling, tables, strict=True):
-            first, second = factor.cardinalities
-            pairs = table.reshape(first, second, -1)
+            pairs = table.reshape(*factor.cardinalities, -1)
             for turned in (False, True):
                 rows, edges = self.plan.edges_of(factor.sites, turned)
                 if not len(rows):
                     continue
-                part = pairs if len(rows) == len(factor.sites) else pairs[:, :, rows]
+                equal = pairs.shape[2] == 1
+                part = pairs if equal or len(rows) == len(factor.sites) else pairs[:, :, rows]
                 part = backend.xp.transpose(part, (2, 1, 0) if turned else (2, 0, 1))
                 part = _padded(backend, part, (most, most), 0.0)
+                if equal and np.array_equal(np.sort(edges), np.arange(self.plan.edges)):
+                    total = part if total is None else total + part
+                    continue
+                part = backend.xp.broadcast_to(part, (len(rows), most, most))
+                if total is not None and len(total) < self.plan.edges:
+                    total = backend.xp.broadcast_to(total, (self.plan.edges, most, most))
                 total = scatter_add(backend, total, edges, part, self.plan.edges)
         return total
 
@@ -101,7 +110,7 @@ class Elimination:
         pool: list[tuple[tuple[int, ...], Any]] = [((s,), unary[s, : ks[s]]) for s in range(len(ks))]
         for factor, table in zip(self.factors.coupling, tables, strict=True):
             for row, scope in enumerate(factor.sites.tolist()):
-                pool.append((tuple(scope), table[:, row].reshape(factor.cardinalities)))
+                pool.append((tuple(scope), table[:, row % table.shape[1]].reshape(factor.cardinalities)))
         assert isinstance(self.plan, Order)
         energy: Any = 0.0
         steps = []

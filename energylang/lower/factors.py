@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from energylang.ir.nodes import Marginal, Variable
+from energylang.ir.nodes import Apply, DimValue, Expr, Literal, Local, Map, Marginal, Reference, Variable
+from energylang.ir.operations import OPERATIONS, type_of
+from energylang.ir.types import Dim, Type
+from energylang.lower.evaluate import operands_first
 from energylang.lower.operations import Backend
 from energylang.lower.spaces import CodeSlot
 from energylang.lower.structure import Continuous, Gather, Quadratic, Structured, structure
@@ -50,6 +53,8 @@ class Factors:
     linear: tuple[int, ...]
     cardinalities: tuple[int, ...]
     refusal: str = ""
+    single: dict[int, tuple[Expr, dict[Local, int]]] = field(default_factory=dict)
+    """Summands whose rows differ only in what their columns read: one row of them, over locals of one entry each."""
 
     @property
     def most_values(self) -> int:
@@ -57,7 +62,7 @@ class Factors:
 
     def tables(self, environment: Mapping[Any, Any], backend: Backend, compute: Any) -> tuple[Any, Any, list[Any]]:
         """(energy that no site changes, float[sites, K] energies of each site alone, per coupling factor
-        float[joint values, rows]). Values that a site does not have are infinite."""
+        float[joint values, rows], one row where all are equal). Values that a site does not have are infinite."""
         xp = backend.xp
         sites, most = len(self.cardinalities), self.most_values
         constant: Any = 0.0
@@ -70,7 +75,7 @@ class Factors:
             found = made[factor.summand]
             whole = np.array_equal(factor.configurations, np.arange(len(found)))
             found = found if whole else found[factor.configurations]
-            return found if factor.rows is None else found[:, factor.rows]
+            return found if factor.rows is None or found.shape[1] == 1 else found[:, factor.rows]
 
         for summand in self.structured:
             if isinstance(summand, Continuous):
@@ -82,6 +87,7 @@ class Factors:
         for factor in self.unary:
             rows = xp.transpose(table(factor))
             rows = xp.pad(rows, ((0, 0), (0, most - rows.shape[1]))) if rows.shape[1] < most else rows
+            rows = xp.broadcast_to(rows, (len(factor.sites), most))
             unary = scatter_add(backend, unary, factor.sites[:, 0], rows, sites)
         if unary is None:
             unary = xp.zeros((sites, most))
@@ -91,11 +97,12 @@ class Factors:
         return constant, unary, [table(f) for f in self.coupling]
 
     def _table(self, number: int, environment: Mapping[Any, Any], backend: Backend, compute: Any) -> Any:
-        """float[configurations, rows] of a summand: its energy at every joint value of its columns, or variables."""
+        """float[configurations, rows or 1] of a summand: its energy at every joint value of its columns, or variables."""
         summand = self.structured[number]
+        single = self.single.get(number)
         if isinstance(summand, Gather):
             owners = [c.variable for c in summand.columns]
-            count = int(np.prod(summand.shape, dtype=np.int64))
+            count = 1 if single is not None else int(np.prod(summand.shape, dtype=np.int64))
         else:
             owners = [v for v, slot in self.slots.items() if v in summand.variables for _ in range(slot.size)]
             count = 1
@@ -107,6 +114,11 @@ class Factors:
 
         def rows(chosen: Any) -> Any:
             inner = dict(environment)
+            if single is not None:
+                expression, locals_ = single
+                for local, number in locals_.items():
+                    inner[local] = backend.xp.reshape(chosen[number], (1,) * len(local.space.shape))
+                return backend.xp.reshape(compute([expression], inner, self.dims, backend)[0], 1) * 1.0
             if isinstance(summand, Gather):
                 for column, value in zip(summand.columns, chosen, strict=True):
                     shape = tuple(d.evaluate(self.dims) for d in column.shape)
@@ -198,6 +210,7 @@ def factors_of(
     unary: list[Factor] = []
     coupling: list[Factor] = []
     linear: list[int] = []
+    single: dict[int, tuple[Expr, dict[Local, int]]] = {}
     refusal = ""
     for number, summand in enumerate(structured):
         if isinstance(summand, Continuous):
@@ -210,13 +223,25 @@ def factors_of(
             small *= slots[variable].cardinality
         if isinstance(summand, Gather) and small <= MOST_CONFIGURATIONS:
             found = _of_rows(number, summand, slots)
+            row = one_row(summand)
+            if row is not None:
+                single[number] = row
         else:
             found, why = _of_variables(number, summand, slots)
             refusal = refusal or why
         for factor in found:
             (unary if factor.sites.shape[1] == 1 else coupling).append(factor)
     return Factors(
-        node, dims, slots, structured, tuple(unary), tuple(coupling), tuple(linear), tuple(int(k) for k in ks), refusal
+        node,
+        dims,
+        slots,
+        structured,
+        tuple(unary),
+        tuple(coupling),
+        tuple(linear),
+        tuple(int(k) for k in ks),
+        refusal,
+        single,
     )
 
 
@@ -266,3 +291,51 @@ def _of_variables(number: int, summand: Structured, slots: Mapping[Variable, Cod
         why = f"`{summand.summand.text}` couples all of them, and they have {shown} configurations"
         return [], f"{why} (at most {MOST_ENUMERATED:,} are enumerated)"
     return [Factor(number, None, np.arange(total), np.asarray([sites]), tuple(ks))], ""
+
+
+def one_row(summand: Gather) -> tuple[Expr, dict[Local, int]] | None:
+    """One row of a summand, over locals of one entry each with their column numbers; None where rows differ otherwise.
+
+    So a table of transitions is computed once, and not for every step of a chain.
+    """
+    numbers: dict[Local, int] = {}
+    made: dict[int, Expr] = {}
+    columns = {local: number for number, column in enumerate(summand.columns) for local in column.locals}
+    for node in operands_first([summand.rows]):
+        found = _one(node, made, columns, numbers)
+        if found is None:
+            return None
+        made[id(node)] = found
+    return made[id(summand.rows)], numbers
+
+
+def _one(node: Expr, made: dict[int, Expr], columns: Mapping[Local, int], numbers: dict[Local, int]) -> Expr | None:
+    one = Dim.of(1)
+    if isinstance(node, Reference) and isinstance(node.symbol, Local) and node.symbol in columns:
+        local = Local(node.symbol.name, replace(node.symbol.space, shape=(one,) * len(node.type.shape)), node.span)
+        numbers[local] = columns[node.symbol]
+        return Reference(local.space.type, node.span, local, range=node.range)
+    if isinstance(node, Literal | DimValue | Reference):
+        return node
+    if isinstance(node, Apply):
+        operands = tuple(made[id(a)] for a in node.arguments)
+        changed = [a is not b for a, b in zip(operands, node.arguments, strict=True)]
+        if not any(changed):
+            return node
+        group = OPERATIONS[node.operation].group
+        rows = operands[1:] if node.operation == "index" else operands
+        single = all(d == one for o in rows for d in o.type.shape)
+        table = node.operation == "index" and not changed[0] and all(a == ("at",) for a in node.attributes)
+        if not single or not (group == "elementwise" or table):
+            return None
+        kind, found = type_of(node.operation, operands, node.attributes)
+        return replace(node, type=kind, arguments=operands, range=found)
+    if isinstance(node, Map):
+        operands = tuple(made[id(a)] for a in node.arguments)
+        for parameter, operand in zip(node.parameters, operands, strict=True):
+            batch = operand.type.shape[: len(operand.type.shape) - len(parameter.space.shape)]
+            if any(d != one for d in batch):
+                return None
+        shape = (one,) * node.batch_rank + node.type.shape[node.batch_rank :]
+        return replace(node, arguments=operands, type=Type(node.type.kind, shape))
+    return None

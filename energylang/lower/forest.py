@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,31 @@ class Group:
     @property
     def depth(self) -> int:
         return len(self.sites)
+
+    @property
+    def width(self) -> int:
+        return self.sites.shape[1]
+
+    def energies(self, unary: Any, count: int, backend: Backend) -> Any:
+        """float[depth, width, K] of each place: where there is no site, one value that costs nothing."""
+        places = self.sites.reshape(-1)
+        if (places == count).any():
+            nobody = np.where(np.arange(unary.shape[-1]) == 0, 0.0, np.inf)[None]
+            unary = backend.xp.concatenate([unary, backend.xp.asarray(nobody, unary.dtype)])
+        return _rows(unary, places).reshape(*self.sites.shape, -1)
+
+    def couplings(self, pairs: Any, count: int, backend: Backend) -> Any:
+        """float[depth - 1, width, K, K] from the deepest level upwards, zero where there is no edge; [1, 1, K, K] where
+        all are equal."""
+        edges = self.edges[:0:-1].reshape(-1)
+        missing = edges == count
+        if len(pairs) == 1 and not missing.any():
+            return pairs[None]
+        if len(pairs) == 1:
+            return backend.xp.where(missing.reshape(*self.edges[1:].shape, 1, 1), 0.0, pairs)
+        if missing.any():
+            pairs = backend.xp.concatenate([pairs, backend.xp.zeros((1, *pairs.shape[1:]), pairs.dtype)])
+        return _rows(pairs, edges).reshape(self.depth - 1, self.width, *pairs.shape[1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,16 +90,14 @@ class Forest:
         return {(a, b): i for i, (a, b) in enumerate(self.pairs.tolist())}
 
     def energy(self, unary: Any, pairs: Any, backend: Backend) -> Any:
-        """-log of the sum over all values. unary: float[sites, K]. pairs: float[edges, K, K], child before parent."""
-        padded, joint = _with_nobody(unary, pairs, backend)
+        """-log of the sum over all values. unary: float[sites, K]. pairs: float[edges, K, K], child before parent; one
+        where all are equal."""
         total: Any = 0.0
         for group in self.groups:
-            if group.depth == 1:
-                whole = np.array_equal(group.sites[0], np.arange(self.count))
-                here = unary if whole else padded[group.sites[0]]
-            else:
-                messages, offset, _ = _upwards(group, padded, joint, backend)
-                here, total = padded[group.sites[0]] + messages, total + offset
+            here = group.energies(unary, self.count, backend)
+            if group.depth > 1:
+                messages, offset, _ = _upwards(group, here, group.couplings(pairs, self.edges, backend), backend)
+                here, total = here[0] + messages, total + offset
             total = total - backend.xp.sum(backend.special.logsumexp(-here, axis=-1))
         return total
 
@@ -85,56 +108,46 @@ class Forest:
 
         from energylang.lower.operations import JAX
 
-        padded, joint = _with_nobody(unary, pairs, JAX)
         codes = jnp.zeros(self.count + 1, jnp.int32)
         for number, group in enumerate(self.groups):
             own = jax.random.fold_in(key, number)
+            here = group.energies(unary, self.count, JAX)
             if group.depth == 1:
-                roots = jax.random.categorical(own, -padded[group.sites[0]], axis=-1)
-                codes = codes.at[group.sites[0]].set(roots.astype(jnp.int32))
+                roots = jax.random.categorical(own, -here, axis=-1)
+                codes = codes.at[group.sites].set(roots.astype(jnp.int32))
                 continue
-            messages, _, below = _upwards(group, padded, joint, JAX)
-            top = jax.random.categorical(jax.random.fold_in(own, 0), -(padded[group.sites[0]] + messages), axis=-1)
-            top = top.astype(jnp.int32)
+            joint = group.couplings(pairs, self.edges, JAX)
+            messages, _, below = _upwards(group, here, joint, JAX)
+            top = jax.random.categorical(jax.random.fold_in(own, 0), -(here[0] + messages), axis=-1).astype(jnp.int32)
 
-            def down(above: Any, level: Any, own: Any = own) -> tuple[Any, Any]:
-                depth, energies, edges, parents = level
-                given = jnp.take_along_axis(joint[edges], above[parents][:, None, None], axis=2)[:, :, 0]
-                here = jax.random.categorical(jax.random.fold_in(own, depth), -(energies + given), axis=-1)
-                return here.astype(jnp.int32), here.astype(jnp.int32)
+            def down(above: Any, level: Any, own: Any = own, joint: Any = joint) -> tuple[Any, Any]:
+                depth, energies, parents, pair = level
+                pair = joint if pair is None else pair
+                given = jnp.take_along_axis(pair, above[parents][:, None, None], axis=2)[:, :, 0]
+                drawn = jax.random.categorical(jax.random.fold_in(own, depth), -(energies + given), axis=-1)
+                return drawn.astype(jnp.int32), drawn.astype(jnp.int32)
 
-            # `below` was collected from the deepest level upwards.
-            levels = (
-                jnp.arange(1, group.depth),
-                below[::-1],
-                jnp.asarray(group.edges[1:]),
-                jnp.asarray(group.parents[1:]),
-            )
-            _, rest = jax.lax.scan(down, top, levels)
+            # What `_upwards` keeps goes from the deepest level upwards, and couplings with it.
+            each = None if len(joint) == 1 else joint[::-1]
+            joint = joint[0] if each is None else joint
+            levels = (jnp.arange(1, group.depth), below[::-1], jnp.asarray(group.parents[1:]), each)
+            _, rest = jax.lax.scan(partial(down, joint=joint), top, levels)
             codes = codes.at[group.sites].set(jnp.concatenate([top[None], rest]))
         return codes[: self.count]
 
 
-def _with_nobody(unary: Any, pairs: Any, backend: Backend) -> tuple[Any, Any]:
-    """Energies with a last site, and a last edge, that change nothing: what fills the levels up."""
-    most = unary.shape[-1]
-    nobody = np.where(np.arange(most) == 0, 0.0, np.inf)[None]
-    padded = backend.xp.concatenate([unary, backend.xp.asarray(nobody, unary.dtype)])
-    none = backend.xp.zeros((1, most, most), unary.dtype)
-    return padded, none if pairs is None else backend.xp.concatenate([pairs, none])
-
-
-def _upwards(group: Group, padded: Any, joint: Any, backend: Backend) -> tuple[Any, Any, Any]:
+def _upwards(group: Group, here: Any, joint: Any, backend: Backend) -> tuple[Any, Any, Any]:
     """(messages to the roots float[width, K], their common offset, per level from the deepest the energies of its
-    sites with everything below them)."""
+    sites with everything below them). joint: as `Group.couplings` gives it."""
     xp = backend.xp
-    width, most = group.sites.shape[1], padded.shape[-1]
-    single = width == 1
+    width, most = group.width, here.shape[-1]
+    single = np.array_equal(group.parents[1:], np.broadcast_to(np.arange(width), group.parents[1:].shape))
 
     def up(messages: Any, level: Any) -> tuple[Any, Any]:
-        here, pair, parents = level
-        here = here + messages
-        found = -backend.special.logsumexp(-(here[:, :, None] + pair), axis=1)
+        energies, parents, pair = level
+        pair = joint[0] if pair is None else pair
+        energies = energies + messages
+        found = -backend.special.logsumexp(-(energies[:, :, None] + pair), axis=1)
         # Messages stay near zero, so that long chains lose no digits: what is taken away is added to the total.
         low = xp.min(found, axis=-1, keepdims=True)
         low = xp.where(xp.isfinite(low), low, 0.0)
@@ -150,21 +163,28 @@ def _upwards(group: Group, padded: Any, joint: Any, backend: Backend) -> tuple[A
                 collected = np.zeros((width, most))
                 np.add.at(collected, parents, found)
                 found = collected
-        return found, (xp.sum(low), here)
+        return found, (xp.sum(low), energies)
 
-    order = slice(None, 0, -1)
-    levels = (padded[group.sites[order]], joint[group.edges[order]], group.parents[order])
-    start = xp.zeros((width, most), padded.dtype)
+    levels = (here[:0:-1], group.parents[:0:-1], None if len(joint) == 1 else joint)
+    start = xp.zeros((width, most), here.dtype)
     if backend.name == "jax":
         import jax
 
         messages, (offsets, below) = jax.lax.scan(up, start, levels)
         return messages, xp.sum(offsets), below
     messages, kept = start, []
-    for level in zip(*levels, strict=True):
-        messages, found = up(messages, level)
+    for place in range(group.depth - 1):
+        messages, found = up(messages, tuple(None if part is None else part[place] for part in levels))
         kept.append(found)
     return messages, sum(k[0] for k in kept), np.stack([k[1] for k in kept])
+
+
+def _rows(array: Any, places: np.ndarray) -> Any:
+    """Rows by number; a view where they follow each other."""
+    count = len(array)
+    if np.array_equal(places, np.arange(count)):
+        return array
+    return array[::-1] if np.array_equal(places, np.arange(count)[::-1]) else array[places]
 
 
 # --- finding it -----------------------------------------------------------------------------------------------------

@@ -198,8 +198,8 @@ def _compare_factors(elimination: Elimination, environment: dict[Symbol, Any], r
     constant, unary, tables = factors.tables(environment, NUMPY, evaluate)
     parts = [float(constant), *unary[np.arange(len(codes)), codes]]
     for factor, table in zip(factors.coupling, tables, strict=True):
-        places = np.ravel_multi_index(tuple(codes[factor.sites].T), factor.cardinalities)
-        parts += table[places, np.arange(len(places))].tolist()
+        places = np.atleast_1d(np.ravel_multi_index(tuple(codes[factor.sites].T), factor.cardinalities))
+        parts += table[places, np.arange(len(places)) % table.shape[1]].tolist()
     plainly = float(sum(evaluate(terms, inner, factors.dims, NUMPY)))
     if not _close(plainly, float(np.sum(parts)), float(np.sum(np.abs(parts)))):
         raise VerificationError(f"{elimination.text}: the factors add up to {np.sum(parts)}, the terms to {plainly}")
