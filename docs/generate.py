@@ -1,6 +1,6 @@
 """Writes the parts of the documentation that come from registries, so that they cannot drift.
 
-python docs/generate.py           writes docs/errors.md, docs/grammar.md, the tables in docs/language.md and docs/command-line.md, and
+python docs/generate.py           writes docs/errors.md, docs/distributions.md, docs/grammar.md, the tables in docs/language.md and docs/command-line.md, and
                                   grammar/energy.tmLanguage.json
 python docs/generate.py --check   exit code 1 where one of them is out of date
 """
@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from energylang.catalog import NEEDS, NETS, RUN_OPTIONS, SCHEDULES, Family, describe, methods
+from energylang.check.draws import DRAWABLE
 from energylang.check.functions import FUNCTIONS
 from energylang.cli.options import flag
 from energylang.code_examples import CODE_EXAMPLES, LONGEST_SHOWN
@@ -76,22 +77,55 @@ def spaces() -> str:
     return "\n".join([*rows, "", f"Later: {', '.join(f'`{name}`' for name in LATER_SPACES)}."])
 
 
-def distributions() -> str:
-    """Signature, meaning and energy of each distribution of the library, from its own source."""
+def _library() -> dict[str, list[ast.Energy]]:
+    """The distributions of the library by section."""
     module = parse_library("distributions")
     titles = [c for c in module.comments if c.text.startswith(" --- ")]
-    lines: list[str] = []
+    sections: dict[str, list[ast.Energy]] = {}
+    title = ""
     for declaration in module.declarations:
-        if not isinstance(declaration, ast.Energy) or declaration.signature is None:
-            continue
         while titles and titles[0].span.start < declaration.span.start:
             title = titles.pop(0).text.removeprefix(" --- ")
-            lines += ["", f"### {title[0].upper()}{title[1:]}", ""]
-        body, doc = declaration.body.span, " ".join(declaration.doc.split("\n"))
-        formula = re.sub(r"\s*\n\s*", "; " if isinstance(declaration.body, ast.Block) else " ", body.text)
-        formula = formula.replace("{;", "{").replace("; }", " }")
-        lines += [f"- `{declaration.name.text}{declaration.signature.span.text}`: {doc}", f"  <br>`{formula}`"]
+        if isinstance(declaration, ast.Energy):
+            sections.setdefault(f"{title[0].upper()}{title[1:]}", []).append(declaration)
+    return sections
+
+
+def distributions() -> str:
+    """Signature, meaning and energy of each distribution of the library, from its own source."""
+    lines: list[str] = []
+    for title, found in _library().items():
+        lines += ["", f"### {title}", ""]
+        for declaration in found:
+            assert declaration.signature is not None
+            body, doc = declaration.body.span, " ".join(declaration.doc.split("\n"))
+            formula = re.sub(r"\s*\n\s*", "; " if isinstance(declaration.body, ast.Block) else " ", body.text)
+            formula = formula.replace("{;", "{").replace("; }", " }")
+            lines += [f"- `{declaration.name.text}{declaration.signature.span.text}`: {doc}", f"  <br>`{formula}`"]
     return "\n".join(lines).strip()
+
+
+def distributions_page() -> str:
+    """Every distribution with its support, and what can be done with it."""
+    functions = {d.name.text for d in parse_library("distributions").declarations if isinstance(d, ast.Fn)}
+    lines = [
+        "# Distributions",
+        "",
+        "The conditional densities of the standard library. Names, arguments and their order are Stan's; `multinomial` also",
+        "takes the number N of trials, without which it would not be normalised. *Drawn*: exactly, by `report a ~ d(…)`.",
+        "*Truncated*: by `truncate(d(…), lower = a, upper = b)`. [language.md](language.md) has their energies.",
+    ]
+    for title, found in _library().items():
+        lines += ["", f"## {title}", "", "| distribution | support | drawn | truncated |", "|---|---|---|---|"]
+        for declaration in found:
+            signature, name = declaration.signature, declaration.name.text
+            assert signature is not None
+            form = f"{name}({', '.join(p.name.text for p in signature.conditions)})"
+            supports = ", ".join(p.type.span.text for p in signature.variables if p.type is not None)
+            doc = " ".join(declaration.doc.split("\n"))
+            drawn, cut = (("yes" if known else "") for known in (name in DRAWABLE, f"{name}_log_cdf" in functions))
+            lines.append(f"| `{form}`: {doc} | `{supports}` | {drawn} | {cut} |")
+    return "\n".join(lines) + "\n"
 
 
 def functions() -> str:
@@ -236,6 +270,7 @@ def generated() -> dict[Path, str]:
     """Each file with the text it should have."""
     found = {
         DOCS / "errors.md": errors(),
+        DOCS / "distributions.md": distributions_page(),
         DOCS / "grammar.md": grammar(),
         DOCS.parent / "grammar" / "energy.tmLanguage.json": textmate.grammar(),
     }

@@ -292,6 +292,18 @@ _register(
             "argument outside its space",
             "A distribution's argument can be shown to lie outside what it takes: a negative scale, a probability above one.",
         ),
+        "E0420": (
+            "truncated to another space",
+            "The bounds of `truncate` are not those of the variable's space. The density ends where its bounds are, and a sampler that moves in a larger space would run into a wall, in a smaller one miss a part of the mass. Declare the variable with the space that the message names.",
+        ),
+        "E0421": (
+            "nothing left by truncate",
+            "The bounds of `truncate` leave nothing of the distribution's support: the lower one is not below the upper one, or both lie on one side of the support.",
+        ),
+        "E0422": (
+            "distribution function not known",
+            "`truncate` divides a density by its mass between the bounds, which needs the distribution function. Of a distribution `d` that is `fn d_log_cdf(x, …)` with the arguments of `d` after x, the log of the probability of values up to x; `fn d_log_ccdf` is that of values above x. Many distributions of the standard library have theirs; of your own, declare one.",
+        ),
         "E0410": (
             "bound not known yet",
             "A bound of `interval(a, b)` may use consts, data, params, conditions and the variables declared before it in the signature. What comes after it has no value yet when the bound is needed, and two spaces cannot bound each other. Change the order of the declarations.",

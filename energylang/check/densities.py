@@ -216,4 +216,11 @@ def _negative(value: Expr) -> bool:
     return any(isinstance(a, Literal) and a.value < 0 for a in getattr(value, "arguments", ()))
 
 
+def _truncate(context: Context, target: Expr, node: ast.Call, scope: Scope) -> Density | Poison:
+    from energylang.check.truncation import truncated
+
+    return truncated(context, target, node, scope)
+
+
 FORMS["mixture"] = _mixture
+FORMS["truncate"] = _truncate

@@ -55,6 +55,8 @@ class Call:
     batches: dict[str, Shape] = field(default_factory=dict)
     batch: Shape = ()
     exact_support: bool = True
+    cut: bool = False
+    """Whether a space smaller than the support is no concern of the call."""
 
     @property
     def name(self) -> str:
@@ -84,12 +86,16 @@ def energy_call(context: Context, declaration: ast.Energy, node: ast.Call, scope
 
 
 def tilde_call(
-    context: Context, target: Expr, node: ast.Call, declaration: ast.Energy, scope: Scope
+    context: Context, target: Expr, node: ast.Call, declaration: ast.Energy, scope: Scope, cut: bool = False
 ) -> tuple[Found, Call | None]:
-    """`target ~ d(…)`: the energy with its batch dims, and the call that it was made of."""
+    """`target ~ d(…)`: the energy with its batch dims, and the call that it was made of.
+
+    cut: the target's space may be smaller than the support, since the caller sees to the mass that is left.
+    """
     call = _start(context, declaration, node.span)
     if isinstance(call, Poison):
         return POISON, None
+    call.cut = cut
     if len(call.signature.variables) != 1:
         context.error(
             "E0502", f"`{call.name}` has {len(call.signature.variables)} variables, and `~` gives one", node.span

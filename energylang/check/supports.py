@@ -79,7 +79,7 @@ def supported(context: Context, call: Call, parameter: ast.Parameter, target: Ex
         )  # fmt: skip
         return False
     if allowed:
-        if not exact and isinstance(symbol, Variable):
+        if not exact and isinstance(symbol, Variable) and not call.cut:
             call.exact_support = False
             return _truncated(context, call, parameter, symbol, space, part)
         return True
@@ -128,7 +128,9 @@ def _compare(context: Context, call: Call, wanted: ast.TypeExpression, space: Sp
     if name in ("unit", "interval"):
         low, high = (0.0, 1.0) if name == "unit" else _wanted_bounds(context, call, wanted)
         bottom, top = (
-            (0.0, 1.0) if space.kind in ("unit", "simplex") else (_part(space.low, target), _part(space.high, target))
+            (0.0, 1.0)
+            if space.kind in ("unit", "simplex")
+            else (bound_of_part(space.low, target), bound_of_part(space.high, target))
         )
         equal_low, equal_high = same_bound(low, bottom), same_bound(high, top)
         inside = (equal_low or _below(low, found.number_low())) and (equal_high or _below(found.number_high(), high))
@@ -143,7 +145,7 @@ def _below(low: float | Expr | None, high: float | Expr | None) -> bool:
     return isinstance(low, int | float) and isinstance(high, int | float) and low <= high
 
 
-def _part(bound: float | Expr | None, target: Expr) -> float | Expr | None:
+def bound_of_part(bound: float | Expr | None, target: Expr) -> float | Expr | None:
     """A bound of a variable as a bound of its index or slice: cut in the same way where it has the same axes."""
     path: list[Apply] = []
     while isinstance(target, Apply) and target.operation == "index":
@@ -176,19 +178,54 @@ def _wanted_bounds(
     return bounds[0], bounds[1]
 
 
+def support_bounds(context: Context, call: Call) -> tuple[float | Expr, float | Expr]:
+    """The bounds of the support of a distribution of one number; infinite where it has none, or none that are known."""
+    declared = call.signature.variables[0].type
+    assert declared is not None
+    if declared.name.text == "interval":
+        low, high = _wanted_bounds(context, call, declared)
+        return -inf if low is None else low, inf if high is None else high
+    found = SPACES[declared.name.text].range
+    low, high = found.number_low(), found.number_high()
+    return -inf if low is None else float(low), inf if high is None else float(high)
+
+
 def _vary(arguments: tuple[Symbol, ...]) -> bool:
     return any(not isinstance(s, Data | Let) for s in arguments)
 
 
-def _untruncated(call: Call, space: Space) -> str:
+def can_truncate(context: Context, call: Call) -> bool:
+    """Whether `truncate` knows the distribution function of a distribution."""
+    home = context.home(call.declaration)
+    names = (ast.Name(call.span, f"{call.name}_{suffix}") for suffix in ("log_cdf", "log_ccdf"))
+    return any(isinstance(home.callable(name), tuple) for name in names)
+
+
+def _with_truncate(context: Context, call: Call, space: Space) -> str:
+    """The call as one would write it with the mass that the space leaves; nothing where that is not known."""
+    low, high = {"positive": (0.0, inf), "unit": (0.0, 1.0)}.get(space.kind, (space.low, space.high))
+    ends = [f"lower = {show_bound(low)}"] if low is not None and low != -inf else []
+    ends += [f"upper = {show_bound(high)}"] if high is not None and high != inf else []
+    return f"`truncate({', '.join([call.span.text, *ends])})`" if ends and can_truncate(context, call) else ""
+
+
+def _untruncated(context: Context, call: Call, space: Space) -> str:
     if space.kind in ("ordered", "positive_ordered"):
         return "give all entries one distribution with scalar arguments, or use constant arguments"
-    if space.kind == "interval":
-        ends = [f"lower = {show_bound(space.low)}"] if space.low != -inf else []
-        ends += [f"upper = {show_bound(space.high)}"] if space.high != inf else []
-        return f"write `truncate({', '.join([call.span.text, *ends])})`, which has the constant"
+    known = _with_truncate(context, call, space)
+    if known:
+        return f"write {known}, which has the constant"
     whole = {"positive": ", such as `half_normal`", "unit": ", such as `beta`"}.get(space.kind, "")
     return f"use a distribution on {space.kind}{whole}, or constant arguments"
+
+
+def _whole(context: Context, call: Call, space: Space) -> str:
+    """How a density that is cut becomes whole."""
+    known = _with_truncate(context, call, space)
+    if space.kind == "positive":
+        halves = "`half_normal`, `half_cauchy` and `half_student_t` are whole on the positive reals"
+        return f"{halves}, and so is {known}" if known else halves
+    return f"{known} is whole there" if known else ""
 
 
 def _truncated(
@@ -208,12 +245,12 @@ def _truncated(
             "E0402", f"`{call.name}` is cut to {replace(space, shape=())} here, and {'its arguments' if _vary(arguments) else 'the bounds'} vary", call.span,
             related=[Label(symbol.span, "declared here")],
             cause=f"the missing normalising constant depends on `{', '.join(varying)}`",
-            fix=_untruncated(call, space),
+            fix=_untruncated(context, call, space),
         )  # fmt: skip
         return False
     if not ordered:
         context.diagnostics.add(
             "L0101", f"`{call.name}` is cut to {replace(space, shape=())} for `{symbol.name}`: a density up to a constant", call.span,
-            fix="`half_normal`, `half_cauchy` and `half_student_t` are whole on the positive reals" if space.kind == "positive" else "",
+            fix=_whole(context, call, space),
         )  # fmt: skip
     return True

@@ -288,6 +288,8 @@ _define(
     "elementwise", 1, _real(ANYWHERE),
 )  # fmt: skip
 _define("atan2 logaddexp lbeta", "elementwise", 2, _real(ANYWHERE))
+_define("log_gammainc log_gammaincc", "elementwise", 2, _real(ANYWHERE))
+_define("log_betainc", "elementwise", 4, _real(ANYWHERE))
 _define("kl_div kl_div_log", "elementwise", 2, _real(NONNEGATIVE))
 
 

@@ -12,6 +12,8 @@ from functools import cached_property
 from types import ModuleType
 from typing import Any
 
+from energylang.lower import incomplete
+
 
 @dataclass(frozen=True)
 class Backend:
@@ -164,6 +166,17 @@ def _divergence(b: Backend, x: Any, y: Any, log_y: Any) -> Any:
     return xp.where(zero, y, xp.where(near, close, far))
 
 
+def _log_gammainc(upper: bool) -> Implementation:
+    def run(b: Backend, a: Any, x: Any) -> Any:
+        return incomplete.log_gammainc(b, a, x, lambda name, *values: compute(b, name, list(values), ()), upper)
+
+    return run
+
+
+def _log_betainc(b: Backend, a: Any, c: Any, x: Any, y: Any) -> Any:
+    return incomplete.log_betainc(b, a, c, x, y, lambda name, *values: compute(b, name, list(values), ()))
+
+
 def _softplus(b: Backend, x: Any) -> Any:
     return b.xp.logaddexp(x, 0.0)
 
@@ -313,5 +326,6 @@ _TABLE: dict[str, Implementation] = {
     "log_bessel_i0": _log_bessel_i0, "log_bessel_i0e": _log_bessel_i0e, "where": _where, "roll": _roll, "index": _index, "reshape": _reshape,
     "transpose": _transpose, "concatenate": _concatenate, "stack": _stack, "broadcast": _broadcast, "logsumexp": _logsumexp,
     "cumsum": _cumsum, "softmax": _softmax, "log_softmax": _log_softmax, "iota": _iota, "matmul": _matmul,
+    "log_gammainc": _log_gammainc(False), "log_gammaincc": _log_gammainc(True), "log_betainc": _log_betainc,
     "cholesky": _cholesky, "triangular_solve": _triangular_solve,
 }  # fmt: skip
