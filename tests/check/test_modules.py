@@ -11,6 +11,7 @@ import energylang as el
 from energylang.check import check_source
 from energylang.diagnostics import Diagnostics
 from energylang.render import render
+from energylang.run.provenance import closure, differences
 from energylang.syntax.read import read_source
 
 RINGS = """\
@@ -118,6 +119,15 @@ def test_tasks_of_a_module(write):
     model = el.load(path)
     assert [(t.verb, t.energy.name) for t in model.program.tasks] == [("sample", "rings.ring")]
     assert model.choose("sample")[0] == "rings.ring"
+
+
+def test_a_run_belongs_to_the_texts_of_all_modules(write, tmp_path):
+    path = write(rings=RINGS, model="import rings\nsample rings.ring with nuts()\n")
+    before = closure(el.load(path).plan("sample").provenance(), {}, 1)
+    (tmp_path / "rings.energy").write_text(RINGS + "# more\n")
+    after = closure(el.load(path).plan("sample").provenance(), {}, 1)
+    (found,) = differences(before, after)
+    assert found.endswith("rings.energy` differs")
 
 
 def test_the_standard_library_is_a_module():
