@@ -37,6 +37,15 @@ CODE_EXAMPLES: dict[str, str] = {
     "E0209": "fn f0(x) = x\n"
     + "".join(f"fn f{n}(x) = f{n - 1}(x)\n" for n in range(1, 102))
     + "energy e(x: real) = f101(x)^2\n",
+    "E0211": "energy e(x: real[4]) = sum([for i in 4: sum(x[:i])])\n",
+    "E0212": "energy e(x: real) = sum(for i in x: 1.0 * i)\n",
+    "E0230": "import nowhere\nenergy e(x: real) = nowhere.f(x)\n",
+    "E0234": "energy e(x: real) = np.exp(x) + x^2\n",
+    "E0235": "import lattices\nenergy e(x: real) = x * lattices\n",
+    "E0236": "net f: real[2] -> real = perceptron([64])\nenergy e(x: real[2]) = f(x) + norm2(x)\n",
+    "E0237": "net f: real[2, 2] -> real = mlp([64])\nenergy e(x: real[2]) = norm2(x)\n",
+    "E0240": "schedule noise = 100\nenergy e(x: real) = x^2\n",
+    "E0241": "schedule noise = cosine(levels = 10)\nenergy e(x: real) = noise.alpha_bar(2) * x^2\n",
     # types, shapes, indices
     "E0301": "data a: real[3] = [1, 2, 3]\nenergy e(x: real[4]) = sum((x - a)^2)\n",
     "E0302": "energy e(z: binary) = if z then 1 else 2\n",
@@ -89,6 +98,11 @@ CODE_EXAMPLES: dict[str, str] = {
     "N0703": "energy a(x: real) {\n  x ~ normal(0, 1)\n  report y = 2 * x\n}\nenergy e = mixture(a, a)\n",
     "L0101": "energy e(x: positive) {\n  x ~ normal(0, 1)\n}\n",
     "L0102": "energy e(x: real, y: real) {\n  x ~ normal(0, 1)\n}\n",
+    "L0104": "# to be written\n",
+    "L0105": "energy e(x: real) = x^2  # allow L0102\n",
+    "L0106": "const beta = 0.5\nenergy e(x: real) = x^2\n",
+    "L0107": "const scale = 2\nenergy e(x: real) {\n  let scale = 3\n  x ~ normal(0, scale)\n}\nenergy b(x: real) = scale * x^2\n",
+    "L0108": "energy e(s: spin[4]) = -sum(if s == 0 then 1 else 2)\n",
     "L0103": "energy e(x: real, s: real) {\n  s ~ normal(0, 1)\n  x ~ normal(0, s)\n}\n",
 }
 """By code. Those of files, runs and the command line have none: they do not stand in a text."""

@@ -491,6 +491,26 @@ _register(
             "a real where less is meant",
             "A distribution's argument must be positive, a probability, or on the simplex, and what is given is declared `real`: values outside would give an energy that is not a number, or a wrong one. Declare it with the space that is meant.",
         ),
+        "L0104": (
+            "an empty model",
+            "The file has no declarations: comments at most. A model declares at least one energy: `energy e(x: real) = x^2`.",
+        ),
+        "L0105": (
+            "a comment that allows nothing",
+            "`# allow L0103` at the end of a line, or on a line of its own above it, silences that lint there. Nothing of this code is found there, so the comment has outlived its reason, stands at the wrong line, or names a code that cannot be allowed: errors cannot.",
+        ),
+        "L0106": (
+            "declared and not used",
+            "Nothing uses this data, const, param, function or `let`: remove it, or use it; it may be that another name was meant somewhere. A model without an energy is taken for a module, whose names are for others.",
+        ),
+        "L0107": (
+            "a `let` that hides another name",
+            "A `let` in a block has the name of something declared at the top level, so that the name means two things in one file. Rename one.",
+        ),
+        "L0108": (
+            "a comparison that cannot vary",
+            "A discrete variable is compared with a value that it never has: a spin is -1 or 1, `cat(3)` is 0, 1 or 2. The comparison is the same for every draw.",
+        ),
         "L0102": (
             "flat variable",
             "No term mentions this variable, so it is flat on its space: on an unbounded space the energy cannot be normalised.",

@@ -14,6 +14,7 @@ from energylang.check.constants import const, evaluate
 from energylang.check.context import POISON, Closure, Const, Context, Found, Meaning, Poison, Recorder, Several
 from energylang.check.energies import checked, space_like
 from energylang.check.expressions import meaning, taken_apart
+from energylang.check.lints import lint, without_allowed
 from energylang.check.modules import new_context, placed
 from energylang.check.spaces import require_solvable, space_of
 from energylang.check.tasks import task
@@ -25,7 +26,9 @@ from energylang.source import Source
 from energylang.syntax import ast
 from energylang.syntax.parser import parse
 
-FOLLOWING = frozenset({"E0201", "E0202", "E0208", "E0305", "E0504", "E0600", "E0607", "L0102"})
+FOLLOWING = frozenset(
+    {"E0201", "E0202", "E0208", "E0305", "E0504", "E0600", "E0607", "L0102", "L0104", "L0105", "L0106"}
+)
 """What can be said of names only because the text that declares them could not be read."""
 
 
@@ -82,7 +85,10 @@ def check(
         if recorder is not None:
             recorder.imports({name: c.module for name, c in context.modules.items() if isinstance(c, Context)})
         program = _check(context, modules)
-        diagnostics.found[before:] = placed(diagnostics.found[before:], modules)
+        if not diagnostics.failed:
+            lint(module, diagnostics)
+        found = without_allowed(diagnostics.found[before:], [m.module for m in modules])
+        diagnostics.found[before:] = placed(found, modules)
         return program
     except RecursionError:
         diagnostics.add(

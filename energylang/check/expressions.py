@@ -32,6 +32,7 @@ from energylang.ir.nodes import (
     Literal,
     Local,
     Reference,
+    Variable,
     symbols,
 )
 from energylang.ir.operations import OperationError, slice_length, type_of
@@ -213,8 +214,27 @@ def _binary(context: Context, node: ast.Binary, scope: Scope) -> Found:
     value = expression(context, head, scope)
     for link in reversed(links):
         right = expression(context, link.right, scope)
+        if link.operator in ("==", "!="):
+            _never_equal(context, value, right, link)
         value = _applied(context, OPERATORS[link.operator], [value, right], link.span, link.operator_span)
     return value
+
+
+def _never_equal(context: Context, left: Found, right: Found, link: ast.Binary) -> None:
+    """A lint where a discrete variable is compared with a number that it never is."""
+    for value, other in ((left, right), (right, left)):
+        if not isinstance(value, Reference) or not isinstance(other, Literal) or not isinstance(value.symbol, Variable):
+            continue
+        space = value.symbol.space
+        low, high = (b.constant if isinstance(b, Dim) else None for b in (value.range.low, value.range.high))
+        if not space.discrete or low is None or high is None:
+            continue
+        if not low <= other.value <= high or (space.kind == "spin" and other.value == 0):
+            meaning = "-1 or 1" if space.kind == "spin" else f"{low} to {high}"
+            context.diagnostics.add(
+                "L0108", f"`{value.symbol.name}` is never {other.value:g}", link.span,
+                cause=f"it is {space.kind}, so its values are {meaning}", fix="compare it with one of its values",
+            )  # fmt: skip
 
 
 def _applied(context: Context, operation: str, operands: Sequence[Found], span: Span, at: Span | None = None) -> Found:
