@@ -243,7 +243,7 @@ def _terms(terms: list[dict[str, Any]]) -> list[str]:
             f" {'site' if term['width'] == 1 else 'sites'}: exact gains",
             "quadratic": f"{term['reason'] or 'quadratic'}: exact gains from products",
             "opaque": f"opaque, because {term['reason']}: gains are estimates, corrected by Metropolis steps",
-            "continuous": "no discrete variable: gradients",
+            "continuous": f"{term['reason']}: gradients" if term["reason"] else "no discrete variable: gradients",
         }[term["kind"]]
         lines += [f"  {term['text']}", f"    {what}"]
     return lines

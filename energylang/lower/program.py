@@ -5,7 +5,7 @@ A program is static: it holds no array that data decide, so targets that share i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,20 @@ from jax import Array
 
 from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.ir.ancestry import Step, steps
-from energylang.ir.nodes import Condition, Data, Energy, Expr, Let, Marginal, Param, Symbol, Variable, randoms, symbols
+from energylang.ir.nodes import (
+    Condition,
+    Data,
+    Energy,
+    Expr,
+    Let,
+    Marginal,
+    Param,
+    Symbol,
+    Variable,
+    randoms,
+    symbols,
+    walk,
+)
 from energylang.ir.types import Dim
 from energylang.lower.bounds import MOST_ENTRIES, MOST_SITES, empty_reductions, too_large, wrong_values
 from energylang.lower.colouring import colour, conflicts
@@ -171,8 +184,8 @@ def lower(energy: Energy, bound: Bound) -> EnergyProgram:
         sites=tuple(sum(s.size for s in code_slots.values() if s.group == g) for g in range(len(cardinalities))),
         gains="none" if not code_slots else "estimate" if opaque else "exact",
         colours=0 if shifting else colours,
-        terms=tuple(_fact(s, dims) for s in structured)
-        or tuple(TermFact("continuous", 1, 0, t.text) for t in energy.terms),
+        terms=tuple(_fact(s, dims, summed) for s in structured)
+        or tuple(TermFact("continuous", 1, 0, t.text, _sums([t.value], summed)) for t in energy.terms),
     )
     return EnergyProgram(
         energy, dims, real_slots, param_slots, code_slots, cardinalities, structured, facts, summed, tables
@@ -364,15 +377,20 @@ def _diagonal_tables(
     return tables
 
 
-def _fact(summand: Structured, dims: Mapping[str, int]) -> TermFact:
+def _sums(roots: Sequence[Expr], summed: Mapping[Marginal, Elimination]) -> str:
+    """How the sums below are computed, in words; empty where there are none."""
+    return "; ".join(summed[node].text for node in walk(*roots) if isinstance(node, Marginal))
+
+
+def _fact(summand: Structured, dims: Mapping[str, int], summed: Mapping[Marginal, Elimination]) -> TermFact:
     text = summand.summand.text
     if isinstance(summand, Gather):
         rows = int(np.prod(summand.shape, dtype=np.int64))
         return TermFact("gather", rows, len(summand.columns), text)
     if isinstance(summand, Opaque):
-        return TermFact("opaque", 1, 0, text, summand.reason)
+        return TermFact("opaque", 1, 0, text, _sums([summand.summand.rows], summed) or summand.reason)
     if isinstance(summand, Continuous):
-        return TermFact("continuous", 1, 0, text)
+        return TermFact("continuous", 1, 0, text, _sums([summand.summand.rows], summed))
     names = sorted(v.name for v in summand.variables)
     return TermFact("quadratic", 1, len(names), text, f"at most quadratic in {', '.join(names)}")
 
