@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -312,7 +313,7 @@ def _expand_map(work: _Expansion, expr: Map) -> tuple[Expr, Readings]:
             one = np.broadcast_to(sites, _shape(work, argument))
             if rank:
                 # An event that is looked up at one site, such as a row of a table, still reads that site alone.
-                flat = one.reshape(*one.shape[: one.ndim - rank], -1)
+                flat = one.reshape(*one.shape[: one.ndim - rank], prod(one.shape[one.ndim - rank :]))
                 if flat.shape[-1] == 0 or (flat != flat[..., :1]).any():
                     raise _NotGather("a map takes whole events of discrete variables")
                 one, direct = flat[..., 0], False

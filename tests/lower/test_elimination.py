@@ -54,6 +54,11 @@ MODELS: dict[str, tuple[str, str, type, dict[str, object]]] = {
     "two cardinalities": (
         "energy e(x: real, z: cat(3)[4], s: spin[4]) = sum(x * z * s) + 0.2 * sum(s[1:] * s[:-1])", "(z, s)", Forest, {},
     ),
+    "a chain of one": (
+        "data y: real[T]\nenergy e(z: cat(2)[T], theta: simplex[2, 2]) {\n  z[1:] ~ categorical(theta[z[:-1]])\n  y ~ normal(z, 1)\n}",
+        "z", Forest, {"y": [0.3]},
+    ),
+    "nothing at all": ("data y: real[T]\nenergy e(x: real, z: cat(2)[T]) = sum((y - z)^2) + x^2", "z", Forest, {"y": []}),
     "ring": ("energy e(x: real, z: spin[6]) = -x * sum(z * roll(z, 1)) - 0.2 * sum(z)", "z", Order, {}),
     "lattice": (
         "energy e(x: real, z: spin[2, 3]) = -x * (sum(z * roll(z, 1, axis = 0)) + sum(z * roll(z, 1, axis = 1)))", "z",
