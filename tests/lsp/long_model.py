@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 from energylang.check import check_source
 from energylang.diagnostics import Diagnostics
 from energylang.lsp.names import Names, names_of
@@ -23,15 +25,24 @@ energy typed(v: real[3], w: spin[4]) {
 def long_model(lines: int = 300) -> str:
     """At least so many lines. What each copy of an example declares has the copy's number behind its name."""
     parts: list[str] = []
-    number = 0
-    while sum(part.count("\n") + 1 for part in parts) < lines:
-        for path in sorted(folder("examples").glob("*.energy")):
-            text = path.read_text(encoding="utf-8")
-            module, program = check_source(Source(str(path), text), Diagnostics())
-            if program is not None and not program.imported:
-                number += 1
-                parts.append(_numbered(text, names_of(module), number))
-    return "\n".join(parts)
+    length = 0
+    for number, (text, names) in enumerate(cycle(_examples()), 1):
+        if length >= lines:
+            return "\n".join(parts)
+        parts.append(_numbered(text, names, number))
+        length += parts[-1].count("\n") + 1
+    raise AssertionError("there are no examples")
+
+
+def _examples() -> list[tuple[str, Names]]:
+    """The shipped models that stand alone, with their names."""
+    found = []
+    for path in sorted(folder("examples").glob("*.energy")):
+        text = path.read_text(encoding="utf-8")
+        module, program = check_source(Source(str(path), text), Diagnostics())
+        if program is not None and not program.imported:
+            found.append((text, names_of(module)))
+    return found
 
 
 def _numbered(text: str, names: Names, number: int) -> str:
