@@ -123,6 +123,38 @@ def test_what_is_normalised_integrates_to_one(model: el.Model, name: str) -> Non
     assert float(jnp.trapezoid(density, grid)) == pytest.approx(1.0, abs=1e-4)
 
 
+def test_mixtures_after_tilde() -> None:
+    """Shared weights, weights of every element, parts of different families, a mixture in a mixture."""
+    text = """
+data y: real[3] = [0.3, -1.2, 2.5]
+data each: simplex[3, 2] = [[0.5, 0.5], [0.9, 0.1], [0.2, 0.8]]
+energy shared(m: real) {
+  y ~ mixture(normal(m, 1), cauchy(0, 2), weights = [0.3, 0.7])
+}
+energy own(m: real) {
+  y ~ mixture(normal(m, 1), cauchy(0, 2), weights = each)
+}
+energy equal(m: real) {
+  y ~ mixture(normal(m, 1), mixture(normal(m + 1, 1), normal(m - 1, 2), weights = [0.25, 0.75]))
+}
+energy drawn(x: real) {
+  x ~ mixture(normal(-1, 1), normal(2, 1), weights = [0.4, 0.6])
+}
+"""
+    model = el.compile(text)
+    y, m = np.array([0.3, -1.2, 2.5]), 0.4
+    first, second = stats.norm(m, 1).pdf(y), stats.cauchy(0, 2).pdf(y)
+    each = np.array([[0.5, 0.5], [0.9, 0.1], [0.2, 0.8]])
+    inner = 0.25 * stats.norm(m + 1, 1).pdf(y) + 0.75 * stats.norm(m - 1, 2).pdf(y)
+    wanted = {
+        "shared": 0.3 * first + 0.7 * second, "own": each[:, 0] * first + each[:, 1] * second,
+        "equal": 0.5 * first + 0.5 * inner,
+    }  # fmt: skip
+    for name, density in wanted.items():
+        assert float(model[name](m=m)) == pytest.approx(-np.log(density).sum(), rel=1e-5)
+    assert model.node("drawn").normalisation is Normalisation.NORMALISED
+
+
 def test_conditions_that_a_product_leaves_and_discharges(model: el.Model) -> None:
     assert [c.name for c in model.node("likelihood").conditions] == ["mu"]
     assert model.node("joint").conditions == ()
