@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,8 @@ _CONTEXT = 2
 _TAB = 4
 _LONGEST_LINE = 160
 _LONGEST_UNDERLINED = 6
+_LONGEST_WORD = 200
+_ENDLESS = re.compile(rf"\w{{{_LONGEST_WORD},}}")
 _COLORS = {"error": "\033[1;31m", "warning": "\033[1;33m", "note": "\033[1;36m"}
 _BOLD, _BLUE, _RESET = "\033[1m", "\033[1;34m", "\033[0m"
 
@@ -121,6 +124,8 @@ def _place(span: Span | None) -> dict[str, Any]:
 
 def printable(text: str) -> str:
     """The text without control and bidirectional characters, which could disguise what is shown."""
+    if len(text) > _LONGEST_WORD:
+        text = _ENDLESS.sub(lambda word: f"{word[0][:20]}…{word[0][-10:]}", text)
     if text.isascii() and text.isprintable():
         return text
     return "".join(map(_shown, text))

@@ -10,7 +10,7 @@ import click
 from energylang.cli.failures import as_data, print_json
 from energylang.cli.options import check_model, json_option, overrides_of, set_option
 from energylang.diagnostics import Diagnostic, DiagnosticError
-from energylang.render import render
+from energylang.render import printable, render
 
 SHOWN = 8
 """Variables of a signature that are printed."""
@@ -67,7 +67,7 @@ def _words(program: Program) -> str:
         state = "normalised" if energy.traits.normalised else "log Z unknown"
         parts.append(f"energy {energy.name}({signature}{bar}), {state}")
     parts += [f"{task.verb} {task.energy.name}" for task in program.tasks]
-    return "no errors" + "".join(f"\n  {part}" for part in parts)
+    return "no errors" + "".join(f"\n  {printable(part)}" for part in parts)
 
 
 def _signature(program: Program) -> dict[str, Any]:
