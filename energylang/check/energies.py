@@ -313,9 +313,9 @@ def _let(context: Context, statement: ast.LetStatement, scope: Scope, draft: Dra
 def _tilde(context: Context, statement: ast.Tilde, scope: Scope, draft: Draft) -> None:
     target = expression(context, statement.target, scope)
     node = statement.distribution
-    if isinstance(target, Expr) and base_symbol(target) is None and not _names_data(statement.target, target):
+    if isinstance(target, Expr) and not _can_be_given(statement.target, target):
         draft.failed = True
-        given = isinstance(target, Reference)
+        given = isinstance(target, Reference) and isinstance(statement.target, ast.Name)
         name = node.function.text if isinstance(node, ast.Call) else "d"
         arguments = ", ".join(one_line(a.span.text) for a in node.arguments) if isinstance(node, ast.Call) else "…"
         context.error(
@@ -354,6 +354,14 @@ def _laws(draft: Draft) -> Iterator[Law]:
     """What each `~` says, over the terms as they are at last."""
     for t in draft.tildes:
         yield Law(t.name, t.base, t.target, draft.terms[t.term], t.density.value, t.density.draw, t.density.why, t.span)
+
+
+def _can_be_given(node: ast.Expression, target: Expr) -> bool:
+    """Whether a target is a variable, data, a `let` of data, or an index or slice of one, and is written so."""
+    named = node
+    while isinstance(named, ast.Index):
+        named = named.base
+    return isinstance(named, ast.Name) and (base_symbol(target) is not None or _names_data(node, target))
 
 
 def _names_data(node: ast.Expression, value: Expr) -> bool:
