@@ -41,7 +41,7 @@ class Method:
     """A spec.
 
     protocol: which protocol of `energylang.model` the factory's result implements; "choice" is `auto`.
-    moves: which variables it can move. needs: capabilities a target must have, see `NEEDS`.
+    moves: which variables it can move; "discrete" ones have finitely many values, "counts" have not. needs: capabilities a target must have, see `NEEDS`.
     factory: "module:attribute", called with the options (and, for `combines`, a tuple of inner methods first).
     weighted: of a path, whether its draws have weights. lanes: chains compiled together, by platform ("cpu" and
     "accelerator").
@@ -51,7 +51,7 @@ class Method:
     name: str
     protocol: Literal["kernel", "path", "objective", "choice"]
     tasks: tuple[Verb, ...]
-    moves: Literal["continuous", "discrete", "any"]
+    moves: Literal["continuous", "discrete", "counts", "any"]
     summary: str
     source: str
     factory: str
@@ -99,6 +99,7 @@ class Traits:
     normalised: bool
     params: bool
     variables: tuple[str, ...] = ()
+    counts: bool = False
     drawable: bool = False
 
 
@@ -187,6 +188,22 @@ BUILT_IN: tuple[Method, ...] = (
         factory="energylang.methods.gibbs:Gibbs",
         tests="tests/methods/test_discrete.py",
         lanes={"cpu": 16, "accelerator": 1024},
+    ),
+    Method(
+        "metropolis",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="counts",
+        summary="random walks on counts, steps of heavy tails, a scale learned for each",
+        source="Metropolis et al. 1953, J. Chem. Phys. 21(6); Gelman, Roberts and Gilks 1996, Bayesian Statistics 5",
+        factory="energylang.methods.metropolis:Metropolis",
+        tests="tests/methods/test_counts.py",
+        options=(
+            Option(
+                "target_acceptance", "real", 0.44, "acceptance of each site to aim at", minimum=0, maximum=1, open=True
+            ),
+        ),
+        lanes={"cpu": 4, "accelerator": 1024},
     ),
     Method(
         "blocks",
@@ -402,6 +419,11 @@ def misfit(spec: Method, traits: Traits) -> str | None:
         return "it needs a normalised energy whose distributions can all be drawn from"
     if spec.protocol == "objective":
         return None
+    if spec.moves == "counts" and (traits.continuous or traits.discrete):
+        return "it moves counts only, and this energy has other variables too: `blocks` combines methods"
+    if spec.moves in ("continuous", "discrete") and traits.counts:
+        what = "gradients" if spec.moves == "continuous" else "values that can be listed"
+        return f"it needs {what}, and this energy has variables that are counts"
     if spec.moves == "continuous" and traits.discrete:
         return "it moves continuous variables only, and this energy has discrete ones"
     if spec.moves == "discrete" and traits.continuous:

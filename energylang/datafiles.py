@@ -164,13 +164,18 @@ def _format(path: Path) -> str:
     return path.suffix.lstrip(".").upper()
 
 
+def memory() -> int | None:
+    """Bytes of memory of this machine; None where it does not tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
 def _require_room(needed: int) -> None:
     """Refuse what could not be held in memory, before it is read."""
-    try:
-        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return
-    if needed > there:
+    there = memory()
+    if there is not None and needed > there:
         raise Unreadable(
             f"it needs about {needed / 2**30:,.1f} GiB of memory, and this machine has {there / 2**30:,.1f}",
             "give fewer rows, or a binary format (NPY)",

@@ -17,6 +17,8 @@ from energylang.catalog import MethodCall, Verb
 
 PRNGKey: TypeAlias = Array
 Scalar: TypeAlias = Array
+UNBOUNDED = 2**31 - 1
+"""What stands for the number of values of a `count` among cardinalities: codes are int32, and have no last value."""
 Info: TypeAlias = dict[str, Array]
 """Statistics of one step or span, scalars under ArviZ's names: acceptance_rate, diverging, step_size, n_steps…"""
 
@@ -25,7 +27,8 @@ class Point(NamedTuple):
     """One draw.
 
     real: float[R], every continuous variable, one flat unconstrained vector.
-    code: one int32[D_k] per distinct cardinality k (in ascending order), each discrete variable as a code 0..k-1.
+    code: one int32[D_k] per distinct cardinality k (in ascending order), each discrete variable as a code 0..k-1. Counts
+    are one more array, the last: their cardinality is UNBOUNDED.
     """
 
     real: Array
@@ -84,7 +87,13 @@ class Facts:
 
     @property
     def discrete(self) -> int:
-        return sum(self.sites)
+        """Sites with finitely many values."""
+        return sum(self.sites) - self.counts
+
+    @property
+    def counts(self) -> int:
+        """Sites with unboundedly many."""
+        return sum(s for k, s in zip(self.cardinalities, self.sites, strict=True) if k == UNBOUNDED)
 
 
 @dataclass(frozen=True)
@@ -130,7 +139,7 @@ class Target(Protocol):
     def gains(self, x: Point) -> tuple[Array, ...]:
         """float[D_k, k] per code array: log_density with one site set to each value, minus log_density(x).
 
-        Zero at the current value. Exact where `facts.gains == "exact"`, otherwise an estimate for proposals.
+        Of counts, whose values cannot be listed: float[D_k, 0]. Zero at the current value. Exact where `facts.gains == "exact"`, otherwise an estimate for proposals.
         """
         ...
 
@@ -192,7 +201,7 @@ class Kernel(Protocol[S, P, A]):
     def scope(self) -> Literal["chain", "ensemble"]: ...
 
     @property
-    def moves(self) -> Literal["continuous", "discrete", "any"]:
+    def moves(self) -> Literal["continuous", "discrete", "counts", "any"]:
         """Which variables it can move; the rest of the Point it leaves alone. The catalog's spec says the same."""
         ...
 

@@ -172,9 +172,6 @@ def _symbols(
             extra |= {n for d in space.shape if (n := d.single_name)}
             extra |= {name} if space.kind in ("int", "count") and not space.shape else set()
             scope.dims |= context.own_dims(extra)
-        elif space.kind == "count":
-            context.not_yet("unbounded counts as variables are", parameter.span)
-            failed = True
         symbol = Variable(name, space, parameter.name.span) if random else Condition(name, space, parameter.name.span)
         found[random].append(symbol)
         reference = Reference(space.type, parameter.name.span, symbol, range=space.range)

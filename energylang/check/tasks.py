@@ -137,7 +137,7 @@ def _fits(context: Context, spec: Method, verb: Verb | None, traits: Traits | No
     listed = [
         "blocks(gibbs(), nuts())" if m == "blocks" else m
         for m in fits
-        if m != "blocks" or (traits.continuous and traits.discrete)
+        if m != "blocks" or traits.continuous + traits.discrete + traits.counts > 1
     ]
     context.error(
         "E0604", f"`{spec.name}` does not fit this energy: {reason}", span,

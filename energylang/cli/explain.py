@@ -95,6 +95,8 @@ def _said(code: str, example: str) -> str:
 
 def _look(model: Model, energy: Energy) -> dict[str, Any]:
     """Everything that is told, as JSON values."""
+    from energylang.model import UNBOUNDED
+
     node, program = energy.node, energy.compiled.program
     facts = program.facts
     return {
@@ -107,8 +109,10 @@ def _look(model: Model, energy: Energy) -> dict[str, Any]:
         "why": node.reason,
         "terms": [_term(term) for term in facts.terms],
         "reals": facts.reals,
-        "sites": dict(zip(map(str, facts.cardinalities), facts.sites, strict=True)),
-        "states": facts.states if facts.discrete and facts.states < 2**53 else None,
+        "sites": {
+            "count" if k == UNBOUNDED else str(k): n for k, n in zip(facts.cardinalities, facts.sites, strict=True)
+        },
+        "states": facts.states if facts.discrete and not facts.counts and facts.states < 2**53 else None,
         "gains": facts.gains,
         "colours": facts.colours,
         "methods": {verb: _method(model, energy, verb) for verb in ("sample", "evidence", "train")},
@@ -250,7 +254,14 @@ def _terms(terms: list[dict[str, Any]]) -> list[str]:
 
 
 def _structure(found: dict[str, Any]) -> str:
-    sites = ", ".join(f"{count:,} sites of {values} values" for values, count in found["sites"].items())
+    sites = ", ".join(
+        f"{count:,} {'count' if count == 1 else 'counts'}"
+        if values == "count"
+        else f"{count:,} sites of {values} values"
+        for values, count in found["sites"].items()
+    )
+    if found["gains"] == "none":
+        return f"{sites}, which have no gains"
     colours = found["colours"]
     text = f"{sites}; gains are {'exact' if found['gains'] == 'exact' else 'estimates'}"
     if colours:

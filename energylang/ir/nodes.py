@@ -493,10 +493,11 @@ class Energy:
         used = symbols(*(t.value for t in self.terms), *self.bounds)
         return Traits(
             continuous=any(not v.space.discrete for v in self.variables),
-            discrete=any(v.space.discrete for v in self.variables),
+            discrete=any(v.space.values is not None for v in self.variables),
             normalised=self.normalisation is not Normalisation.UNKNOWN,
             params=any(isinstance(s, Param) for s in used),
             variables=tuple(v.name for v in self.variables),
+            counts=any(v.space.kind == "count" for v in self.variables),
             drawable=drawable(self),
         )
 

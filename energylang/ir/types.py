@@ -237,7 +237,7 @@ SPACE_MEANINGS: dict[str, str] = {
     "spin": "-1 or +1",
     "binary": "0 or 1",
     "cat": "`cat(k)`: 0, 1, … k - 1",
-    "count": "0, 1, 2, … ; data in this version",
+    "count": "0, 1, 2, …",
     "int": "any integer; a type of data, and as a scalar a size",
     "bool": "false or true (0 or 1); a type of data",
 }

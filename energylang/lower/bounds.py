@@ -5,31 +5,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from energylang.datafiles import memory
 from energylang.diagnostics import Diagnostic
 from energylang.ir.nodes import Apply, Condition, Data, Expr, Let, Trajectory, symbols, walk
 from energylang.ir.types import Dim
 from energylang.lower.evaluate import evaluate
 from energylang.lower.operations import NUMPY
 
-
-def _memory() -> int:
-    """Bytes of memory of this machine, 64 GiB where it does not tell."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return 2**36
-
-
-MOST_ENTRIES = _memory() // 8
+_MEMORY = memory() or 2**36
+MOST_ENTRIES = _MEMORY // 8
 """Arrays beyond this many numbers are refused before anything is allocated."""
-MOST_SITES = _memory() // 128
+MOST_SITES = _MEMORY // 128
 """Discrete sites beyond this: codes, gains, colours, index tables and their checks take about 128 bytes each."""
 
 

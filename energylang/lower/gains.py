@@ -18,6 +18,7 @@ from energylang.lower.evaluate import evaluate
 from energylang.lower.extension import Relaxed, evaluate_relaxed
 from energylang.lower.spaces import CodeSlot
 from energylang.lower.structure import Column, Gather, Opaque, Quadratic, Structured
+from energylang.model import UNBOUNDED
 
 Tables = Mapping[str, Array]
 Changes = dict[Variable, Array]
@@ -78,6 +79,8 @@ def _gather(
     changes: Changes = {}
     for place, column in enumerate(summand.columns):
         slot = slots[column.variable]
+        if slot.cardinality == UNBOUNDED:
+            continue
 
         def change(value: Array, place: int = place) -> Array:
             replaced = {place: value}
@@ -155,6 +158,8 @@ def _quadratic(
     changes: Changes = {}
     for variable, gradient in zip(variables, gradients, strict=True):
         slot = slots[variable]
+        if slot.cardinality == UNBOUNDED:
+            continue
         values = slot.decode(jnp.arange(slot.cardinality, dtype=real))
         step = values - current[variable][..., None]
         change = step * gradient[..., None]
@@ -210,7 +215,8 @@ def _opaque(
     dims: Mapping[str, int],
     slots: Mapping[Variable, CodeSlot],
 ) -> Changes:
-    variables = sorted(frozenset().union(*(s.variables for s in summands)), key=lambda v: v.name)
+    mentioned = frozenset().union(*(s.variables for s in summands))
+    variables = sorted((v for v in mentioned if slots[v].cardinality != UNBOUNDED), key=lambda v: v.name)
     real = jnp.result_type(float)
     roots: list[Expr] = [s.summand.rows for s in summands]
 

@@ -41,11 +41,11 @@ from energylang.lower.integers import widened, without_overflow
 from energylang.lower.operations import NUMPY
 from energylang.lower.spaces import CodeSlot, RealSlot
 from energylang.lower.structure import Continuous, Gather, Opaque, Quadratic, Structured, structure
-from energylang.model import Facts, PRNGKey, Selection, TermFact, fold
+from energylang.model import UNBOUNDED, Facts, PRNGKey, Selection, TermFact, fold
 
 MOST_COLOURED = 200_000
 MOST_DENSE = 2_048
-MOST_VALUES = 2**31 - 1
+MOST_VALUES = UNBOUNDED - 1
 """Codes are 32-bit integers."""
 
 
@@ -141,6 +141,9 @@ class EnergyProgram:
         """Per code array float[D_k, k] from per variable float[*shape, k]; sites that no term mentions change nothing."""
         groups: list[Array] = []
         for group, cardinality in enumerate(self.cardinalities):
+            if cardinality == UNBOUNDED:
+                groups.append(jnp.zeros((sum(s.size for s in self.code_slots.values() if s.group == group), 0)))
+                continue
             parts = [
                 changes[v].reshape((slot.size, cardinality)) if v in changes else jnp.zeros((slot.size, cardinality))
                 for v, slot in self.code_slots.items()
@@ -182,7 +185,7 @@ def lower(energy: Energy, bound: Bound) -> EnergyProgram:
         reals=sum(s.size for s in real_slots.values()),
         cardinalities=cardinalities,
         sites=tuple(sum(s.size for s in code_slots.values() if s.group == g) for g in range(len(cardinalities))),
-        gains="none" if not code_slots else "estimate" if opaque else "exact",
+        gains="none" if all(k == UNBOUNDED for k in cardinalities) else "estimate" if opaque else "exact",
         colours=0 if shifting else colours,
         terms=tuple(_fact(s, dims, summed) for s in structured)
         or tuple(TermFact("continuous", 1, 0, t.text, _sums([t.value], summed)) for t in energy.terms),
@@ -265,8 +268,8 @@ def _layout(
     sizes: dict[Variable, int] = {}
     for variable in energy.variables:
         values = variable.space.values
-        if variable.space.discrete and values is not None:
-            sizes[variable] = values.evaluate(dims)
+        if variable.space.discrete:
+            sizes[variable] = UNBOUNDED if values is None else values.evaluate(dims)
     cardinalities = tuple(sorted(set(sizes.values())))
     real_slots: dict[Variable, RealSlot] = {}
     code_slots: dict[Variable, CodeSlot] = {}

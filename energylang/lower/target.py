@@ -16,7 +16,7 @@ from energylang.ir.nodes import Symbol
 from energylang.lower.ancestry import draw, log_likelihood
 from energylang.lower.gains import energy_changes
 from energylang.lower.program import EnergyProgram, storage
-from energylang.model import Facts, Outputs, Point, PRNGKey, Scalar, Selection, fold
+from energylang.model import UNBOUNDED, Facts, Outputs, Point, PRNGKey, Scalar, Selection, fold
 
 
 @partial(
@@ -154,7 +154,7 @@ class SelectedTarget:
             reals=len(self.selection.real),
             cardinalities=tuple(facts.cardinalities[g] for g in groups),
             sites=tuple(len(self.selection.code[g]) for g in groups),
-            gains=facts.gains if groups else "none",
+            gains=facts.gains if any(facts.cardinalities[g] != UNBOUNDED for g in groups) else "none",
             colours=facts.colours if groups else 0,
         )
 

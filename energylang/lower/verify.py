@@ -57,6 +57,8 @@ def random_value(
     match space.kind:
         case "spin":
             return 2 * random.integers(0, 2, shape) - 1
+        case "count":
+            return random.poisson(3.0, shape)
         case "binary":
             return random.integers(0, 2, shape)
         case "cat":
@@ -128,7 +130,9 @@ def _compare_gather(
         site = int(random.integers(slot.size))
         value = np.array(environment[column.variable])
         code = slot.encode(value.reshape(-1)[site])
-        value.reshape(-1)[site] = slot.decode((code + 1 + random.integers(slot.cardinality - 1)) % slot.cardinality)
+        # A count far from the others would leave nothing of the energy's digits.
+        step = 1 + random.integers(min(slot.cardinality - 1, 8))
+        value.reshape(-1)[site] = slot.decode((code + step) % slot.cardinality)
         after = _summand(program, summand, {**environment, column.variable: value})
         predicted = before + rows_change(program, summand, environment, column.variable, site, value.reshape(-1)[site])
         if not _close(after, predicted, size):

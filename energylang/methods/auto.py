@@ -29,7 +29,7 @@ def choose(facts: Facts, verb: Verb) -> tuple[MethodCall, str]:
         return MethodCall("mle"), "an energy that is normalised is trained by maximum likelihood"
     if verb not in ("sample", "evidence"):
         raise DiagnosticError([Diagnostic("E0648", f"no method is chosen by itself for `{verb}`", fix="name a method")])
-    if facts.discrete and not facts.reals and facts.states <= FEW_STATES:
+    if facts.discrete and not facts.reals and not facts.counts and facts.states <= FEW_STATES:
         return MethodCall(
             "enumerate"
         ), f"{_count(facts.states, 'configuration')} can be listed, so draws and log Z are exact"
@@ -39,6 +39,8 @@ def choose(facts: Facts, verb: Verb) -> tuple[MethodCall, str]:
             f"importance sampling of {where} from a fixed base: unbiased, and poor unless the target is near the base"
         )
         return MethodCall("importance"), reason
+    if facts.counts:
+        return _with_counts(facts)
     if not facts.discrete:
         return MethodCall(
             "nuts"
@@ -48,6 +50,22 @@ def choose(facts: Facts, verb: Verb) -> tuple[MethodCall, str]:
         return kernel, why
     call = MethodCall("blocks", inner=((None, kernel), (None, MethodCall("nuts"))))
     return call, f"{_count(facts.reals, 'unconstrained real')} by gradients; for the rest, {why}"
+
+
+def _with_counts(facts: Facts) -> tuple[MethodCall, str]:
+    """Counts move by random walks; what else there is by its own method, in turn."""
+    why = f"{_count(facts.counts, 'count')} by random walks, since counts have neither gradients nor a last value"
+    if not facts.discrete and not facts.reals:
+        return MethodCall("metropolis"), why
+    inner: list[tuple[str | None, MethodCall]] = [(None, MethodCall("metropolis"))]
+    if facts.discrete:
+        kernel, reason = _discrete(facts)
+        inner.insert(0, (None, kernel))
+        why = f"{why}; {reason}"
+    if facts.reals:
+        inner.append((None, MethodCall("nuts")))
+        why = f"{_count(facts.reals, 'unconstrained real')} by gradients; {why}"
+    return MethodCall("blocks", inner=tuple(inner)), why
 
 
 def _discrete(facts: Facts) -> tuple[MethodCall, str]:
@@ -67,7 +85,8 @@ def _discrete(facts: Facts) -> tuple[MethodCall, str]:
 
 def _contents(facts: Facts) -> list[str]:
     reals = [_count(facts.reals, "unconstrained real")] if facts.reals else []
-    return reals + ([_count(facts.discrete, "discrete site")] if facts.discrete else [])
+    counts = [_count(facts.counts, "count")] if facts.counts else []
+    return reals + ([_count(facts.discrete, "discrete site")] if facts.discrete else []) + counts
 
 
 def _count(number: int, noun: str) -> str:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from energylang.diagnostics import Diagnostic, DiagnosticError
-from energylang.model import Info, Kernel, Phase, Point, PRNGKey, Selection, Target, fold
+from energylang.model import UNBOUNDED, Info, Kernel, Phase, Point, PRNGKey, Selection, Target, fold
 
 
 class BlocksState(NamedTuple):
@@ -61,8 +61,8 @@ class Blocks:
         return "ensemble" if any(kernel.scope == "ensemble" for _, kernel in self.inner) else "chain"
 
     @property
-    def moves(self) -> Literal["continuous", "discrete", "any"]:
-        kinds: set[Literal["continuous", "discrete", "any"]] = {kernel.moves for _, kernel in self.inner}
+    def moves(self) -> Literal["continuous", "discrete", "counts", "any"]:
+        kinds: set[Literal["continuous", "discrete", "counts", "any"]] = {kernel.moves for _, kernel in self.inner}
         return kinds.pop() if len(kinds) == 1 else "any"
 
     @property
@@ -72,7 +72,7 @@ class Blocks:
     def assign(self, target: Target) -> tuple[Selection, ...]:
         """The variables of each inner kernel; raises `DiagnosticError` where they do not fit or do not cover."""
         variables = {name: where for name, where in target.variables.items() if where.real or any(where.code)}
-        kinds = {name: "continuous" if where.real else "discrete" for name, where in variables.items()}
+        kinds = {name: _kind(target, where) for name, where in variables.items()}
         taken = _bound(self.inner, kinds)
         shares: list[list[str]] = []
         for variable, kernel in self.inner:
@@ -145,6 +145,14 @@ class Blocks:
             own = {name.removesuffix(ending): value for name, value in info.items() if name.endswith(ending)}
             pairs.append(kernel.adapt(phase, tune[position], memory[position], state.inner[position], own))
         return tuple(tune for tune, _ in pairs), tuple(memory for _, memory in pairs)
+
+
+def _kind(target: Target, where: Selection) -> str:
+    """What a variable is to a method: continuous, discrete (of finitely many values) or counts."""
+    if where.real:
+        return "continuous"
+    cardinalities = [k for k, places in zip(target.facts.cardinalities, where.code, strict=True) if places]
+    return "counts" if UNBOUNDED in cardinalities else "discrete"
 
 
 def _fits(kernel: Kernel[Any, Any, Any], kind: str) -> bool:

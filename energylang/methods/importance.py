@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from energylang.model import Info, Point, PRNGKey, Scalar, Target, fold
+from energylang.model import UNBOUNDED, Info, Point, PRNGKey, Scalar, Target, fold
 
 
 @dataclass(frozen=True)
 class Importance:
-    """Importance sampling as a path without spans: unconstrained reals from Student's t, codes uniform.
+    """Importance sampling as a path without spans: unconstrained reals from Student's t, codes uniform, counts 1 / u.
 
     The base is scale times a t of four degrees of freedom in each coordinate, and not a normal, because the bijectors
     of bounded spaces make exponential tails (a gamma on `positive`, a beta on `unit`), under which weights against a
@@ -38,14 +38,19 @@ class Importance:
         # A chi-square of four degrees of freedom is twice the sum of two exponentials.
         halves = jax.random.exponential(fold(key, 0), (2, facts.reals)).sum(axis=0)
         t = jax.random.normal(fold(key, 1), (facts.reals,)) / jnp.sqrt(0.5 * halves)
-        code = tuple(
-            jax.random.randint(fold(key, 2, position), (count,), 0, cardinality, jnp.int32)
-            for position, (cardinality, count) in enumerate(zip(facts.cardinalities, facts.sites, strict=True))
-        )
-        constant = facts.reals * (log(self.scale) - log(3 / 8)) + sum(
-            count * log(cardinality) for cardinality, count in zip(facts.cardinalities, facts.sites, strict=True)
-        )
-        return Point(self.scale * t, code), -2.5 * jnp.sum(jnp.log1p(0.25 * t**2)) - constant
+        log_q = -2.5 * jnp.sum(jnp.log1p(0.25 * t**2)) - facts.reals * (log(self.scale) - log(3 / 8))
+        code = []
+        for position, (cardinality, count) in enumerate(zip(facts.cardinalities, facts.sites, strict=True)):
+            if cardinality == UNBOUNDED:
+                # P(n >= t) = 1 / (t + 1): heavier tails than any law of counts with a mean.
+                uniform = 1.0 - jax.random.uniform(fold(key, 2, position), (count,))
+                drawn = (jnp.floor(1.0 / uniform) - 1.0).astype(jnp.int32)
+                log_q -= jnp.sum(jnp.log(drawn + 1.0) + jnp.log(drawn + 2.0))
+            else:
+                drawn = jax.random.randint(fold(key, 2, position), (count,), 0, cardinality, jnp.int32)
+                log_q -= count * log(cardinality)
+            code.append(drawn)
+        return Point(self.scale * t, tuple(code)), log_q
 
     def forward(
         self, target: Target, theta: tuple[()], span: Array, z: Point, key: PRNGKey

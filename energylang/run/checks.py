@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from energylang.datafiles import memory
 from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.run.data import POSTERIOR, STATS, Data
 from energylang.run.summary import Summary
@@ -23,11 +23,8 @@ FEW_PROPOSALS = 100
 
 def require_memory(needed: int) -> None:
     """Raise E0805 where draws alone exceed the memory of this machine."""
-    try:
-        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return
-    if needed > there:
+    there = memory()
+    if there is not None and needed > there:
         raise DiagnosticError(
             [
                 Diagnostic(

@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from energylang.diagnostics import Diagnostic, DiagnosticError
-from energylang.model import Point, PRNGKey, Target, fold
+from energylang.model import UNBOUNDED, Point, PRNGKey, Target, fold
 
 TRIES = 100
 RADIUS = 2.0
@@ -40,7 +40,7 @@ def initial_point(target: Target, key: PRNGKey) -> Trial:
         radius = RADIUS * SHRINK**number
         real = radius * jax.random.uniform(fold(key, number, 0), (facts.reals,), minval=-1.0, maxval=1.0)
         code = tuple(
-            jax.random.randint(fold(key, number, 1, place), (sites,), 0, cardinality, jnp.int32)
+            _codes(fold(key, number, 1, place), cardinality, sites, radius)
             for place, (cardinality, sites) in enumerate(zip(facts.cardinalities, facts.sites, strict=True))
         )
         x = Point(real, code)
@@ -62,6 +62,13 @@ def initial_point(target: Target, key: PRNGKey) -> Trial:
         lambda trial: attempt(trial.tries),
         blank,
     )
+
+
+def _codes(key: PRNGKey, cardinality: int, sites: int, radius: Array) -> Array:
+    """Uniform codes; counts whose log is as far out as reals are."""
+    if cardinality != UNBOUNDED:
+        return jax.random.randint(key, (sites,), 0, cardinality, jnp.int32)
+    return jnp.exp(radius * jax.random.uniform(key, (sites,), minval=-1.0, maxval=1.0)).astype(jnp.int32)
 
 
 def require_start(target: Target, trials: Trial) -> None:
