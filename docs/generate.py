@@ -71,7 +71,13 @@ def spaces() -> str:
     rows = ["| space | values | moved by |", "|---|---|---|"]
     for name, info in SPACES.items():
         moved = (
-            "data only" if info.data_only else "`metropolis`" if name == "count" else "discrete methods" if info.discrete else "gradients"
+            "data only"
+            if info.data_only
+            else "`metropolis`"
+            if name == "count"
+            else "discrete methods"
+            if info.discrete
+            else "gradients"
         )
         rows.append(f"| `{name}` | {SPACE_MEANINGS[name]} | {moved} |")
     return "\n".join([*rows, "", f"Later: {', '.join(f'`{name}`' for name in LATER_SPACES)}."])
