@@ -121,7 +121,7 @@ class _Walk:
         self.owner: ast.AnyDeclaration
 
     def run(self) -> Names:
-        for look in (self._declare, self._dims, self._declaration):
+        for look in (self._declare, self._dims, self._declaration, self._refers):
             for declaration in self.module.declarations:
                 self.owner = declaration
                 look(declaration)
@@ -153,7 +153,34 @@ class _Walk:
                 if isinstance(dim, ast.Name) and dim.text not in self.top.values:
                     self._define(self.top, ast.Identifier(dim.span, dim.text), "dim", node)
 
+    def _refers(self, node: ast.AnyDeclaration) -> None:
+        """What names the variables of other declarations: when all of these are known."""
+        if isinstance(node, ast.Task):
+            self._task(node, self.top.child(node.span))
+        elif isinstance(node, ast.Energy) and node.signature is None:
+            self._composition(node.body, self.top.child(node.span))
+
+    def _composition(self, node: Any, scope: Scope) -> None:
+        """Energies by name, forms that make energies of them, and their variables behind `over =` and `given =`."""
+        if isinstance(node, ast.Name):
+            self._use(node.text, node.span, "callable", scope, qualifier=node.qualifier)
+        elif isinstance(node, ast.Call):
+            self._use(node.function.text, node.function.span, "callable", scope, node, node.function.qualifier)
+            for argument in node.arguments:
+                if argument.name is None:
+                    self._composition(argument.value, scope)
+                elif argument.name.text in ("over", "given"):
+                    items = argument.value.items if isinstance(argument.value, ast.Tuple) else (argument.value,)
+                    for item in items:
+                        self._binding(ast.Identifier(item.span, item.span.text), None)
+                else:
+                    self._visit(argument.value, scope)
+        else:
+            self._visit(node, scope)
+
     def _declaration(self, node: ast.AnyDeclaration) -> None:
+        if isinstance(node, ast.Task | ast.Import) or (isinstance(node, ast.Energy) and node.signature is None):
+            return
         scope = self.top.child(node.span)
         match node:
             case ast.Energy(signature=signature, body=body):
@@ -169,10 +196,6 @@ class _Walk:
                     self._visit(parameter.type, scope)
                 self._visit(result, scope)
                 self._visit(value, scope)
-            case ast.Task():
-                self._task(node, scope)
-            case ast.Import():
-                pass
             case _:
                 for each in fields(node):
                     if each.name not in ("name", "names"):
@@ -219,11 +242,9 @@ class _Walk:
             self._visit(argument.value, scope)
 
     def _binding(self, name: ast.Identifier, energy: Definition | None) -> None:
-        """The name of a variable or condition of an energy, said from outside."""
-        found = None
-        if energy is not None:
-            own = [d for d in self.names.definitions if d.owner is energy.owner and d.kind in ("variable", "condition")]
-            found = next((d for d in own if d.name == name.text), None)
+        """The name of a variable or condition of an energy, said from outside; of any where it is not known of which."""
+        own = (d for d in self.names.definitions if d.kind in ("variable", "condition") and d.name == name.text)
+        found = next((d for d in own if energy is None or d.owner is energy.owner), None)
         self.names.uses.append(Use(name.text, name.span, "binding", found))
 
     def _method(self, node: ast.Expression, energy: Definition | None, scope: Scope) -> None:

@@ -232,6 +232,17 @@ def test_mistakes_in_imported_modules_are_shown_where_they_are_imported(client: 
     assert (there["uri"], there["range"]["start"]["line"]) == ((tmp_path / "shapes.energy").as_uri(), 1)
 
 
+def test_compositions_name_energies_and_their_variables(client: Client) -> None:
+    text = (
+        "energy rest = marginal(both, over = z)\n"
+        "energy both(x: real, z: cat(2)) {\n  z ~ categorical([0.5, 0.5])\n  x ~ normal(z, 1)\n}\n"
+    )
+    assert client.open(text) == []
+    assert client.at("definition", *place(text, "marginal(both"))["range"]["start"]["line"] == 1
+    assert "variable z: cat(2)" in hover(client, text, "over = z")
+    assert "energy both" in hover(client, text, "marginal(both")
+
+
 def test_symbols(client: Client) -> None:
     client.open(MODEL)
     found = client.request("textDocument/documentSymbol", textDocument={"uri": "file:///nowhere/model.energy"})
