@@ -17,6 +17,9 @@ from energylang.run.summary import Summary
 R_HAT = 1.01
 ESS = 400
 PARETO_K = 0.7
+RESOLUTION = 0.1
+"""Log densities that lie closer than this may be one number in float32 before anything is said of it."""
+
 FEW_PROPOSALS = 100
 """Below so many proposals, none accepted says nothing yet."""
 
@@ -138,9 +141,12 @@ def chain_warnings(data: Data, summary: Summary) -> list[str]:
         diverging = data.read(STATS, "diverging")
         if count := int(np.sum(diverging)):
             found.append(
-                f"{count} of {diverging.size} draws diverged: parts of the space were not explored; raise"
-                " `target_acceptance`, or write the model so that scales and what they scale are separate"
+                f"{count} of {diverging.size} draws diverged: parts of the space were not explored; where a scale is learned"
+                " together with what it scales, write it non-centred: `eta ~ normal(0, 1)` and"
+                " `let theta = mu + tau * eta` instead of `theta ~ normal(mu, tau)`; where few diverge, a higher"
+                " `target_acceptance` may do"
             )
+    found += _coarse(data)
     if "acceptance_rate" in data.names(STATS):
         stuck = np.flatnonzero(np.all(data.read(STATS, "acceptance_rate") == 0, axis=1))
         if stuck.size:
@@ -155,6 +161,22 @@ def chain_warnings(data: Data, summary: Summary) -> list[str]:
     if np.any(bad := least < ESS):
         found.append(f"the effective sample size is below {ESS} for {_scalars(summary, bad, least)}: give more draws")
     return found
+
+
+def _coarse(data: Data) -> list[str]:
+    """Whether energies are so large that float32 cannot tell neighbouring ones apart."""
+    if not {"lp", "acceptance_rate"} <= set(data.names(STATS)):
+        return []
+    lp = data.read(STATS, "lp")
+    if lp.dtype != np.float32:
+        return []
+    size = float(np.median(np.abs(lp)))
+    if np.spacing(np.float32(size)) <= RESOLUTION:
+        return []
+    return [
+        f"log densities are near {size:.2g}, and float32 tells them apart only by {np.spacing(np.float32(size)):.2g}:"
+        " acceptance is a matter of rounding; try `--x64`, or leave constants out of the energy"
+    ]
 
 
 def weight_warnings(pareto_k: float, weight_ess: float, count: int) -> list[str]:

@@ -178,3 +178,13 @@ def test_warnings_name_the_worst_and_say_what_to_do() -> None:
     assert found[2].startswith("R_hat is above 1.01 for `x[0]`, `x[1]`, `x[2]` and 2 more")
     assert found[3].startswith("the effective sample size is below 400 for")
     assert len(found) == 4
+
+
+@pytest.mark.parametrize(
+    ("lp", "dtype", "warned"), [(-3e6, np.float32, True), (-3e6, np.float64, False), (-3e5, np.float32, False)]
+)
+def test_energies_beyond_the_resolution_of_float32_are_named(lp: float, dtype: type, warned: bool) -> None:
+    x = np.random.default_rng(0).normal(size=(4, 200))
+    stats = {"lp": (lp + x).astype(dtype), "acceptance_rate": np.ones((4, 200))}
+    found = chain_warnings(MemoryData({"sample_stats": stats, "posterior": {"x": x}}), summarise([("x", x)]))
+    assert any("--x64" in warning for warning in found) is warned
