@@ -8,8 +8,9 @@ from energylang.check.expressions import apply
 from energylang.check.registry import FUNCTIONS, Function, Site, function
 from energylang.check.spaces import known_dim
 from energylang.diagnostics import Label
-from energylang.ir.nodes import Apply, Expr
+from energylang.ir.nodes import Apply, DimValue, Expr
 from energylang.ir.types import Dim, Kind, Range, Type
+from energylang.source import Span
 from energylang.syntax import ast
 
 
@@ -35,29 +36,43 @@ def _axis(context: Context, node: ast.Expression, value: Expr, what: str = "axis
     return None if axis is None else axis % rank
 
 
+def _axes(context: Context, value: Expr, site: Site, name: str) -> tuple[int, ...] | None:
+    """The axes that a reduction is over; None after a diagnostic."""
+    rank = len(value.type.shape)
+    if rank == 0:
+        context.error(
+            "E0303", f"`{name}` takes an array, and this is one number", site.span,
+            fix="use `minimum(a, b)` and `maximum(a, b)` for two numbers" if name in ("min", "max")
+            else f"remove `{name}(…)`, or give it an array",
+        )  # fmt: skip
+        return None
+    if "axis" not in site.static:
+        return tuple(range(site.generated or rank))
+    node = site.static["axis"]
+    if site.generated:
+        context.error(
+            "E0206", f"`{name}` of a generator is over what it runs over, and takes no axis", node.span,
+            fix=f"make an array of it: `{name}([for … in …: …], axis = …)`",
+        )  # fmt: skip
+        return None
+    nodes = node.items if isinstance(node, ast.Tuple | ast.Array) else (node,)
+    found = [_axis(context, n, value) for n in nodes]
+    return None if None in found else tuple(sorted({a for a in found if a is not None}))
+
+
+def size(dim: Dim, span: Span) -> Expr:
+    """A size as a number."""
+    if dim.constant is not None:
+        return literal(dim.constant, span)
+    return DimValue(Type(Kind.INT), span, dim, range=Range(dim, dim))
+
+
 def _reduction(name: str, doc: str) -> None:
     def make(context: Context, values: list[Expr], site: Site) -> Found:
         (value,) = values
-        rank = len(value.type.shape)
-        if rank == 0:
-            return context.error(
-                "E0303", f"`{name}` takes an array, and this is one number", site.span,
-                fix="use `minimum(a, b)` and `maximum(a, b)` for two numbers" if name in ("min", "max")
-                else f"remove `{name}(…)`, or give it an array",
-            )  # fmt: skip
-        axes = tuple(range(site.generated or rank))
-        if "axis" in site.static and site.generated:
-            return context.error(
-                "E0206", f"`{name}` of a generator is over what it runs over, and takes no axis", site.static["axis"].span,
-                fix=f"make an array of it: `{name}([for … in …: …], axis = …)`",
-            )  # fmt: skip
-        if "axis" in site.static:
-            node = site.static["axis"]
-            nodes = node.items if isinstance(node, ast.Tuple | ast.Array) else (node,)
-            found = [_axis(context, n, value) for n in nodes]
-            if None in found:
-                return POISON
-            axes = tuple(sorted({a for a in found if a is not None}))
+        axes = _axes(context, value, site, name)
+        if axes is None:
+            return POISON
         return apply(context, name, [value], site.span, axes)
 
     FUNCTIONS[name] = Function(("x", "axis"), ("axis",), make, doc)
@@ -98,6 +113,10 @@ def _along(name: str, doc: str) -> None:
 
 
 _along("cumsum", "running sums along an axis")
+_along("cumprod", "running products along an axis")
+_along("sort", "the entries along an axis in increasing order")
+_along("argmax", "where along an axis the largest entry is")
+_along("argmin", "where along an axis the smallest entry is")
 _along("softmax", "exp(x) over its sum along an axis")
 _along("log_softmax", "x minus its log-sum-exp along an axis")
 
@@ -110,12 +129,7 @@ def _reverse(context: Context, values: list[Expr], site: Site) -> Found:
         return POISON
     dim = value.type.shape[axis]
     order = Apply(Type(Kind.INT, (dim,)), site.span, "iota", (), (dim,), range=Range(Dim.of(0), dim - 1))
-    last = literal(0, site.span) if dim.constant is None else literal(dim.constant - 1, site.span)
-    if dim.constant is None:
-        from energylang.ir.nodes import DimValue
-
-        last = DimValue(Type(Kind.INT), site.span, dim - 1, range=Range(dim - 1, dim - 1))
-    flipped = apply(context, "sub", [last, order], site.span)
+    flipped = apply(context, "sub", [size(dim - 1, site.span), order], site.span)
     if isinstance(flipped, Poison):
         return POISON
     whole = tuple(("slice", Dim.of(0), d, 1) for d in value.type.shape[:axis])
@@ -124,11 +138,11 @@ def _reverse(context: Context, values: list[Expr], site: Site) -> Found:
 
 @function("reshape", "x shape", "the same entries in another shape: `reshape(x, [n, 2])`", "shape")
 def _reshape(context: Context, values: list[Expr], site: Site) -> Found:
-    shape = _shape(context, "shape", site)
+    shape = shape_of(context, "shape", site)
     return POISON if shape is None else apply(context, "reshape", values, site.span, shape)
 
 
-def _shape(context: Context, name: str, site: Site) -> tuple[Dim, ...] | None:
+def shape_of(context: Context, name: str, site: Site) -> tuple[Dim, ...] | None:
     node = site.static.get(name)
     if node is None:
         context.error("E0206", "a shape is needed", site.span, fix="write `[n]` or `[n, m]`")
@@ -155,17 +169,63 @@ def _concatenate(context: Context, values: list[Expr], site: Site) -> Found:
 
 @function("zeros", "shape", "an array of zeros: `zeros([n, m])`", "shape")
 def _zeros(context: Context, values: list[Expr], site: Site) -> Found:
-    shape = _shape(context, "shape", site)
+    shape = shape_of(context, "shape", site)
     return POISON if shape is None else apply(context, "broadcast", [literal(0.0, site.span)], site.span, shape)
 
 
 @function("ones", "shape", "an array of ones: `ones([n, m])`", "shape")
 def _ones(context: Context, values: list[Expr], site: Site) -> Found:
-    shape = _shape(context, "shape", site)
+    shape = shape_of(context, "shape", site)
     return POISON if shape is None else apply(context, "broadcast", [literal(1.0, site.span)], site.span, shape)
 
 
 @function("range", "n", "the integers 0 to n - 1", "n")
 def _range(context: Context, values: list[Expr], site: Site) -> Found:
-    dims = _shape(context, "n", site)
+    dims = shape_of(context, "n", site)
     return POISON if dims is None else apply(context, "iota", [], site.span, dims[:1])
+
+
+@function("diff", "x axis", "each entry less the one before it", "axis")
+def _diff(context: Context, values: list[Expr], site: Site) -> Found:
+    (value,) = values
+    axis = _one_axis(context, value, site, "diff")
+    if axis is None:
+        return POISON
+    size = value.type.shape[axis]
+    whole = tuple(("slice", Dim.of(0), d, 1) for d in value.type.shape[:axis])
+    parts = [
+        apply(context, "index", [value], site.span, (*whole, ("slice", start, stop, 1)))
+        for start, stop in ((Dim.of(1), size), (Dim.of(0), size - 1))
+    ]
+    known = [p for p in parts if not isinstance(p, Poison)]
+    return apply(context, "sub", known, site.span) if len(known) == 2 else POISON
+
+
+def _spread(name: str, doc: str) -> None:
+    def make(context: Context, values: list[Expr], site: Site) -> Found:
+        (value,) = values
+        axes = _axes(context, value, site, name)
+        if axes is None:
+            return POISON
+        shape = value.type.shape
+        kept = tuple(Dim.of(1) if axis in axes else d for axis, d in enumerate(shape))
+        count = Dim.of(1)
+        for axis in axes:
+            count = count * shape[axis]
+        mean = apply(context, "mean", [value], site.span, axes)
+        around = POISON if isinstance(mean, Poison) else apply(context, "reshape", [mean], site.span, kept)
+        rest = POISON if isinstance(around, Poison) else apply(context, "sub", [value, around], site.span)
+        squares = (
+            POISON if isinstance(rest, Poison) else apply(context, "pow", [rest, literal(2, site.span)], site.span)
+        )
+        total = POISON if isinstance(squares, Poison) else apply(context, "sum", [squares], site.span, axes)
+        if isinstance(total, Poison):
+            return POISON
+        found = apply(context, "div", [total, size(count - 1, site.span)], site.span)
+        return found if name == "variance" or isinstance(found, Poison) else apply(context, "sqrt", [found], site.span)
+
+    FUNCTIONS[name] = Function(("x", "axis"), ("axis",), make, doc)
+
+
+_spread("variance", "of a sample: squares around the mean, over their number less 1; over all axes, or over `axis`")
+_spread("sd", "the standard deviation of a sample, the root of `variance`")

@@ -7,6 +7,7 @@ from energylang.check.closures import argument, expanded, form_of
 from energylang.check.context import POISON, Context, Found, Meaning, Poison, Scope, Value, did_you_mean
 from energylang.check.expressions import expression, module_as_value
 from energylang.check.registry import FUNCTIONS, Function, Site
+from energylang.check.suggestions import ELSEWHERE
 from energylang.diagnostics import Label
 from energylang.source import Span
 from energylang.syntax import ast
@@ -52,9 +53,8 @@ def call(context: Context, node: ast.Call, scope: Scope) -> Meaning:
     if name in context.modules:
         return module_as_value(context, node.function)
     candidates = [*FUNCTIONS, *context.callable_names()]
-    return context.error(
-        "E0202", f"there is no function `{name}`", node.function.span, fix=did_you_mean(name, candidates)
-    )
+    fix = f"here it is `{ELSEWHERE[name]}`" if name in ELSEWHERE else did_you_mean(name, candidates)
+    return context.error("E0202", f"there is no function `{name}`", node.function.span, fix=fix)
 
 
 def _call_function(context: Context, name: str, function: Function, node: ast.Call, scope: Scope) -> Meaning:

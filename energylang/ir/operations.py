@@ -42,7 +42,8 @@ class Operation:
 OPERATIONS: dict[str, Operation] = {}
 
 
-def _define(names: str, group: Group, arity: int | None, rule: Callable[[str], Rule]) -> None:
+def define(names: str, group: Group, arity: int | None, rule: Callable[[str], Rule]) -> None:
+    """Register operations; `rule(name)` types each."""
     for name in names.split():
         OPERATIONS[name] = Operation(name, group, arity, rule(name))
 
@@ -70,13 +71,13 @@ def broadcast_shapes(shapes: Sequence[Shape]) -> Shape:
                         "E0301",
                         f"shapes {show_shape(first)} and {show_shape(second)} do not fit together",
                         blame=(owner[back], position),
-                        cause=_mismatch(result[back], dim),
+                        cause=mismatch(result[back], dim),
                         fix=_alike(result[back], dim, first, second),
                     )
     return tuple(reversed(result))
 
 
-def _mismatch(left: Dim, right: Dim) -> str:
+def mismatch(left: Dim, right: Dim) -> str:
     if left.constant is not None and right.constant is not None:
         return f"an axis of size {left} meets an axis of size {right}"
     return f"`{left}` and `{right}` are different dims: names never match by coincidence"
@@ -97,7 +98,7 @@ def _alike(left: Dim, right: Dim, first: Shape, second: Shape) -> str:
 # --- elementwise ------------------------------------------------------------------------------------------------
 
 
-def _shape(arguments: Sequence[Expr]) -> Shape:
+def common_shape(arguments: Sequence[Expr]) -> Shape:
     return broadcast_shapes([a.type.shape for a in arguments])
 
 
@@ -156,7 +157,7 @@ def _arithmetic_range(operator: str, arguments: Sequence[Expr]) -> Range:
 def _arithmetic(name: str) -> Rule:
     def rule(arguments: Sequence[Expr], attributes: tuple[Any, ...]) -> tuple[Type, Range]:
         kind = Kind.REAL if name == "div" else max(Kind.INT, *(a.type.kind for a in arguments))
-        return Type(kind, _shape(arguments)), _arithmetic_range(name, arguments)
+        return Type(kind, common_shape(arguments)), _arithmetic_range(name, arguments)
 
     return rule
 
@@ -177,10 +178,12 @@ def _integer(name: str) -> Rule:
         # A divisor that is a dim (or an int from data) is one value; that it is positive is seen when data are bound.
         above = isinstance(low, Dim) and (low == high if low.constant is None else low.constant > 0)
         if name == "mod" and above:
-            return Type(Kind.INT, _shape(arguments)), Range(Dim.of(0), high - 1 if isinstance(high, Dim) else None)
+            return Type(Kind.INT, common_shape(arguments)), Range(
+                Dim.of(0), high - 1 if isinstance(high, Dim) else None
+            )
         if name == "floordiv" and isinstance(low, Dim) and low == high and (low.constant or 0) > 0:
-            return Type(Kind.INT, _shape(arguments)), _divided(arguments[0].range, low.constant or 1)
-        return Type(Kind.INT, _shape(arguments)), ANYWHERE
+            return Type(Kind.INT, common_shape(arguments)), _divided(arguments[0].range, low.constant or 1)
+        return Type(Kind.INT, common_shape(arguments)), ANYWHERE
 
     return rule
 
@@ -205,13 +208,13 @@ def _power(name: str) -> Rule:
         low = base.range.number_low()
         positive = low is not None and (low > 0 or (low == 0 and base.range.open_low))
         found = POSITIVE if positive else NONNEGATIVE if even or (low is not None and low >= 0) else ANYWHERE
-        return Type(Kind.INT if whole else Kind.REAL, _shape(arguments)), found
+        return Type(Kind.INT if whole else Kind.REAL, common_shape(arguments)), found
 
     return rule
 
 
 def _compare(name: str) -> Rule:
-    return lambda arguments, attributes: (Type(Kind.BOOL, _shape(arguments)), Range(Dim.of(0), Dim.of(1)))
+    return lambda arguments, attributes: (Type(Kind.BOOL, common_shape(arguments)), Range(Dim.of(0), Dim.of(1)))
 
 
 def _logic(name: str) -> Rule:
@@ -225,7 +228,7 @@ def _logic(name: str) -> Rule:
                     cause="numbers are never taken for bool",
                     fix="compare it: `x == 1`, `x > 0`",
                 )
-        return Type(Kind.BOOL, _shape(arguments)), Range(Dim.of(0), Dim.of(1))
+        return Type(Kind.BOOL, common_shape(arguments)), Range(Dim.of(0), Dim.of(1))
 
     return rule
 
@@ -241,13 +244,13 @@ def _where(name: str) -> Rule:
                 fix="compare it: `if x == 1 then … else …`",
             )
         found = then.range if then.range == otherwise.range else ANYWHERE
-        return Type(max(then.type.kind, otherwise.type.kind), _shape(arguments)), found
+        return Type(max(then.type.kind, otherwise.type.kind), common_shape(arguments)), found
 
     return rule
 
 
-def _real(found: Range) -> Callable[[str], Rule]:
-    return lambda name: lambda arguments, attributes: (Type(Kind.REAL, _shape(arguments)), found)
+def real_valued(found: Range) -> Callable[[str], Rule]:
+    return lambda name: lambda arguments, attributes: (Type(Kind.REAL, common_shape(arguments)), found)
 
 
 def _same(name: str) -> Rule:
@@ -260,37 +263,37 @@ def _same(name: str) -> Rule:
             found = Range(low, high, a.open_high, a.open_low)
         if name == "abs":
             found = NONNEGATIVE
-        return Type(max(Kind.INT, *(x.type.kind for x in arguments)), _shape(arguments)), found
+        return Type(max(Kind.INT, *(x.type.kind for x in arguments)), common_shape(arguments)), found
 
     return rule
 
 
 def _to_int(name: str) -> Rule:
-    return lambda arguments, attributes: (Type(Kind.INT, _shape(arguments)), ANYWHERE)
+    return lambda arguments, attributes: (Type(Kind.INT, common_shape(arguments)), ANYWHERE)
 
 
-_define("add sub mul div", "elementwise", 2, _arithmetic)
-_define("floordiv mod", "elementwise", 2, _integer)
-_define("pow", "elementwise", 2, _power)
-_define("eq ne lt le gt ge", "elementwise", 2, _compare)
-_define("and or", "elementwise", 2, _logic)
-_define("not", "elementwise", 1, _logic)
-_define("where", "elementwise", 3, _where)
-_define("neg abs sign", "elementwise", 1, _same)
-_define("minimum maximum", "elementwise", 2, _same)
-_define("floor ceil round", "elementwise", 1, _to_int)
-_define("exp", "elementwise", 1, _real(POSITIVE))
-_define("softplus sqrt", "elementwise", 1, _real(NONNEGATIVE))
-_define("inv_logit std_normal_cdf", "elementwise", 1, _real(UNIT))
-_define(
+define("add sub mul div", "elementwise", 2, _arithmetic)
+define("floordiv mod", "elementwise", 2, _integer)
+define("pow", "elementwise", 2, _power)
+define("eq ne lt le gt ge", "elementwise", 2, _compare)
+define("and or", "elementwise", 2, _logic)
+define("not", "elementwise", 1, _logic)
+define("where", "elementwise", 3, _where)
+define("neg abs sign", "elementwise", 1, _same)
+define("minimum maximum", "elementwise", 2, _same)
+define("floor ceil round trunc", "elementwise", 1, _to_int)
+define("exp", "elementwise", 1, real_valued(POSITIVE))
+define("softplus sqrt", "elementwise", 1, real_valued(NONNEGATIVE))
+define("inv_logit std_normal_cdf", "elementwise", 1, real_valued(UNIT))
+define(
     "log log1p expm1 sin cos tan asin acos atan sinh cosh tanh erf erfc lgamma digamma logit log_inv_logit "
     "log_std_normal_cdf log_bessel_i0 log_bessel_i0e stirling_excess",
-    "elementwise", 1, _real(ANYWHERE),
+    "elementwise", 1, real_valued(ANYWHERE),
 )  # fmt: skip
-_define("atan2 logaddexp lbeta", "elementwise", 2, _real(ANYWHERE))
-_define("log_gammainc log_gammaincc", "elementwise", 2, _real(ANYWHERE))
-_define("log_betainc", "elementwise", 4, _real(ANYWHERE))
-_define("kl_div kl_div_log", "elementwise", 2, _real(NONNEGATIVE))
+define("atan2 logaddexp lbeta", "elementwise", 2, real_valued(ANYWHERE))
+define("log_gammainc log_gammaincc", "elementwise", 2, real_valued(ANYWHERE))
+define("log_betainc", "elementwise", 4, real_valued(ANYWHERE))
+define("kl_div kl_div_log", "elementwise", 2, real_valued(NONNEGATIVE))
 
 
 # --- gathers ----------------------------------------------------------------------------------------------------
@@ -423,139 +426,13 @@ def _broadcast(name: str) -> Rule:
     return lambda arguments, attributes: (Type(arguments[0].type.kind, tuple(attributes)), arguments[0].range)
 
 
-_define("roll", "gather", 1, _roll)
-_define("index", "gather", None, _index)
-_define("reshape", "gather", 1, _reshape)
-_define("transpose", "gather", 1, _transpose)
-_define("concatenate", "gather", None, _concatenate)
-_define("stack", "gather", None, _stack)
-_define("broadcast", "gather", 1, _broadcast)
-
-
-# --- reductions, linear algebra, the rest -----------------------------------------------------------------------
-
-
-def _reduced(shape: Shape, axes: tuple[int, ...]) -> Shape:
-    return tuple(d for i, d in enumerate(shape) if i not in axes)
-
-
-def _reduce(name: str) -> Rule:
-    """attributes: the axes, counted from 0."""
-
-    def rule(arguments: Sequence[Expr], attributes: tuple[Any, ...]) -> tuple[Type, Range]:
-        (a,) = arguments
-        shape = _reduced(a.type.shape, attributes)
-        if name in ("any", "all"):
-            if a.type.kind is not Kind.BOOL:
-                raise OperationError(
-                    "E0302",
-                    f"`{name}` takes bool values, and this is {a.type.kind}",
-                    blame=(0,),
-                    fix="compare it first",
-                )
-            return Type(Kind.BOOL, shape), Range(Dim.of(0), Dim.of(1))
-        if name in ("mean", "logsumexp"):
-            return Type(Kind.REAL, shape), a.range if name == "mean" else ANYWHERE
-        low = a.range.number_low()
-        found = ANYWHERE
-        if name in ("max", "min"):
-            found = a.range
-        elif low is not None and low >= 0:
-            sizes = [a.type.shape[i].constant for i in attributes]
-            filled = bool(sizes) and all(s is not None and s > 0 for s in sizes)
-            found = POSITIVE if a.range.open_low and filled else NONNEGATIVE
-        return Type(max(Kind.INT, a.type.kind), shape), found
-
-    return rule
-
-
-def _matmul(name: str) -> Rule:
-    def rule(arguments: Sequence[Expr], attributes: tuple[Any, ...]) -> tuple[Type, Range]:
-        a, b = (x.type.shape for x in arguments)
-        for i, shape in enumerate((a, b)):
-            if len(shape) not in (1, 2):
-                raise OperationError(
-                    "E0303",
-                    f"`@` takes vectors and matrices, and this has {len(shape)} axes",
-                    blame=(i,),
-                    fix="use `*` for scalars, or index it to a matrix",
-                )
-        inner_a, inner_b = a[-1], b[0]
-        if inner_a != inner_b:
-            raise OperationError(
-                "E0301",
-                f"cannot multiply {show_shape(a)} by {show_shape(b)}",
-                blame=(0, 1),
-                cause=_mismatch(inner_a, inner_b),
-                fix="transpose one side, or rename the dim",
-            )
-        kind = max(Kind.INT, *(x.type.kind for x in arguments))
-        return Type(kind, a[:-1] + b[1:]), ANYWHERE
-
-    return rule
-
-
-def _square(arguments: Sequence[Expr], name: str) -> Shape:
-    """The shape of the first argument, which is a square matrix, or a batch of them."""
-    shape = arguments[0].type.shape
-    if len(shape) < 2:
-        raise OperationError("E0303", f"`{name}` takes a matrix, and this is {arguments[0].type}", blame=(0,))
-    if shape[-2] != shape[-1]:
-        raise OperationError(
-            "E0301",
-            f"`{name}` takes a square matrix, and this is {show_shape(shape[-2:])}",
-            blame=(0,),
-            cause=_mismatch(shape[-2], shape[-1]),
-        )
-    return shape
-
-
-def _cholesky(name: str) -> Rule:
-    return lambda arguments, attributes: (Type(Kind.REAL, _square(arguments, name)), ANYWHERE)
-
-
-def _triangular_solve(name: str) -> Rule:
-    """attributes: (columns,), 1 where the right-hand side is a matrix, 0 where it is a vector; batches before it."""
-
-    def rule(arguments: Sequence[Expr], attributes: tuple[Any, ...]) -> tuple[Type, Range]:
-        (columns,) = attributes
-        shape = _square(arguments, name)
-        right = arguments[1].type.shape
-        if right[-1 - columns] != shape[-1]:
-            raise OperationError(
-                "E0301",
-                f"`{name}` of {show_shape(shape)} and {show_shape(right)} does not fit",
-                blame=(0, 1),
-                cause=_mismatch(shape[-1], right[-1 - columns]),
-            )
-        batch = broadcast_shapes([shape[:-2], right[: len(right) - 1 - columns]])
-        return Type(Kind.REAL, (*batch, *right[len(right) - 1 - columns :])), ANYWHERE
-
-    return rule
-
-
-def _along(name: str) -> Rule:
-    """attributes: (axis,)."""
-
-    def rule(arguments: Sequence[Expr], attributes: tuple[Any, ...]) -> tuple[Type, Range]:
-        a = arguments[0]
-        kind = max(Kind.INT, a.type.kind) if name == "cumsum" else Kind.REAL
-        return Type(kind, a.type.shape), Range(0.0, 1.0) if name == "softmax" else ANYWHERE
-
-    return rule
-
-
-def _iota(name: str) -> Rule:
-    """attributes: (size,)."""
-    return lambda arguments, attributes: (Type(Kind.INT, (attributes[0],)), Range(Dim.of(0), attributes[0] - 1))
-
-
-_define("sum prod mean max min any all logsumexp", "reduce", 1, _reduce)
-_define("matmul", "linear", 2, _matmul)
-_define("cholesky", "other", 1, _cholesky)
-_define("triangular_solve", "other", 2, _triangular_solve)
-_define("cumsum softmax log_softmax", "along", 1, _along)
-_define("iota", "other", 0, _iota)
+define("roll", "gather", 1, _roll)
+define("index", "gather", None, _index)
+define("reshape", "gather", 1, _reshape)
+define("transpose", "gather", 1, _transpose)
+define("concatenate", "gather", None, _concatenate)
+define("stack", "gather", None, _stack)
+define("broadcast", "gather", 1, _broadcast)
 
 
 def entries(shape: Shape) -> int | None:

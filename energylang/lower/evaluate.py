@@ -127,7 +127,35 @@ def _value(
 
 
 _SINGULAR = frozenset(
-    ["div", "pow", "log", "log1p", "sqrt", "logit", "asin", "acos", "atan2", "lgamma", "lbeta", "digamma", "logaddexp"]
+    [
+        "div",
+        "pow",
+        "log",
+        "log1p",
+        "sqrt",
+        "logit",
+        "asin",
+        "acos",
+        "atan2",
+        "lgamma",
+        "lbeta",
+        "digamma",
+        "logaddexp",
+        "trigamma",
+        "acosh",
+        "atanh",
+        "log2",
+        "log10",
+        "cbrt",
+        "log1m_exp",
+        "std_normal_quantile",
+        "erfinv",
+        "xlogy",
+        "xlog1py",
+        "log_bessel_i1",
+        "gammainc",
+        "gammaincc",
+    ]
 )
 """Operations whose derivative can be infinite where their value is not selected."""
 

@@ -6,49 +6,14 @@ Attributes are those that `energylang.ir.operations` documents, their dims alrea
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from types import ModuleType
 from typing import Any
 
 from energylang.lower import incomplete
+from energylang.lower.algebra import ALGEBRA
+from energylang.lower.backend import JAX, NUMPY, Backend, Implementation
+from energylang.lower.special import SPECIAL
 
-
-@dataclass(frozen=True)
-class Backend:
-    """An array library: `name` is "numpy" or "jax"."""
-
-    name: str
-
-    @cached_property
-    def xp(self) -> ModuleType:
-        if self.name == "numpy":
-            import numpy
-
-            return numpy
-        import jax.numpy
-
-        return jax.numpy
-
-    @cached_property
-    def special(self) -> ModuleType:
-        if self.name == "numpy":
-            import scipy.special
-
-            return scipy.special
-        import jax.scipy.special
-
-        return jax.scipy.special
-
-    def __hash__(self) -> int:
-        return hash(self.name)
-
-
-NUMPY = Backend("numpy")
-JAX = Backend("jax")
-
-Implementation = Callable[..., Any]
+__all__ = ["JAX", "NUMPY", "Backend", "compute"]
 
 
 def compute(backend: Backend, operation: str, arguments: list[Any], attributes: tuple[Any, ...]) -> Any:
@@ -266,47 +231,6 @@ def _iota(b: Backend, size: int) -> Any:
     return b.xp.arange(size)
 
 
-def _matmul(b: Backend, x: Any, y: Any) -> Any:
-    return b.xp.matmul(x, y)
-
-
-def _cholesky(b: Backend, x: Any) -> Any:
-    """NaN where the matrix is not positive definite, as JAX has it."""
-    if b.name == "jax":
-        return b.xp.linalg.cholesky(x)
-    xp = b.xp
-    found = xp.full(x.shape, xp.nan)
-    for place in xp.ndindex(x.shape[:-2]):
-        try:
-            found[place] = xp.linalg.cholesky(x[place])
-        except xp.linalg.LinAlgError:
-            continue
-    return found
-
-
-def _triangular_solve(b: Backend, lower: Any, right: Any, columns: int) -> Any:
-    """The solution of `lower @ x = right`; the upper triangle is not read."""
-    xp = b.xp
-    lower, right = xp.asarray(lower) * 1.0, xp.asarray(right) * 1.0
-    if lower.ndim == 2 and not columns:
-        # One matrix, and each vector of a batch is a column.
-        flat = right.reshape((-1, right.shape[-1]))
-        return _solve(b, lower, flat.T).T.reshape(right.shape)
-    right = right if columns else right[..., None]
-    batch = xp.broadcast_shapes(lower.shape[:-2], right.shape[:-2])
-    wide = xp.broadcast_to(lower, (*batch, *lower.shape[-2:])), xp.broadcast_to(right, (*batch, *right.shape[-2:]))
-    found = _solve(b, *wide)
-    return found if columns else found[..., 0]
-
-
-def _solve(b: Backend, lower: Any, right: Any) -> Any:
-    if b.name == "jax":
-        import jax
-
-        return jax.lax.linalg.triangular_solve(lower, right, left_side=True, lower=True)
-    return b.xp.linalg.solve(b.xp.tril(lower), right)
-
-
 _TABLE: dict[str, Implementation] = {
     **{name: _arithmetic(f) for name, f in {"add": "add", "sub": "subtract", "neg": "negative", "mul": "multiply"}.items()},
     **{name: _plain(f) for name, f in {
@@ -320,12 +244,12 @@ _TABLE: dict[str, Implementation] = {
         "erf": "erf", "erfc": "erfc", "digamma": "digamma", "logit": "logit", "inv_logit": "expit", "std_normal_cdf": "ndtr",
         "log_std_normal_cdf": "log_ndtr",
     }.items()},
-    **{name: _to_int(name) for name in ("floor", "ceil", "round")},
+    **{name: _to_int(name) for name in ("floor", "ceil", "round", "trunc")},
     **{name: _reduction(name) for name in ("sum", "prod", "mean", "max", "min", "any", "all")},
     "pow": _power, "lgamma": _lgamma, "lbeta": _lbeta, "stirling_excess": _stirling_excess, "kl_div": _kl_div, "kl_div_log": _kl_div_log, "softplus": _softplus, "log_inv_logit": _log_inv_logit,
     "log_bessel_i0": _log_bessel_i0, "log_bessel_i0e": _log_bessel_i0e, "where": _where, "roll": _roll, "index": _index, "reshape": _reshape,
     "transpose": _transpose, "concatenate": _concatenate, "stack": _stack, "broadcast": _broadcast, "logsumexp": _logsumexp,
-    "cumsum": _cumsum, "softmax": _softmax, "log_softmax": _log_softmax, "iota": _iota, "matmul": _matmul,
+    "cumsum": _cumsum, "softmax": _softmax, "log_softmax": _log_softmax, "iota": _iota,
+    **ALGEBRA, **SPECIAL,
     "log_gammainc": _log_gammainc(False), "log_gammaincc": _log_gammainc(True), "log_betainc": _log_betainc,
-    "cholesky": _cholesky, "triangular_solve": _triangular_solve,
 }  # fmt: skip
