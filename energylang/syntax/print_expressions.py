@@ -136,7 +136,7 @@ class ExpressionPrinter:
                 return self._conditional(node)
             case ast.Lambda():
                 names = self._separated([self._leaf(name, name.text) for name in node.parameters])
-                return ["fn(", *names, "): ", self.expression(node.body)]
+                return [Group(["fn(", *names, "): "]), self.expression(node.body)]
             case ast.Pipe():
                 first, *rest = node.stages
                 docs = [self.expression(first, OR)]
