@@ -24,7 +24,7 @@ class Density:
 
     value: the energy, batch dims kept. arguments: what it depends on beside the target. exact_support: whether it is
     whole on the target's space; else it is a density up to a constant. draw: the target drawn anew; None where `why`,
-    the end of a sentence, says that it cannot be.
+    a clause, says that it cannot be.
     """
 
     value: Expr
@@ -32,7 +32,7 @@ class Density:
     arguments: tuple[Expr, ...]
     exact_support: bool
     draw: Expr | None = None
-    why: str = "it has no sampler"
+    why: str = "what stands right of `~` cannot be drawn from"
 
 
 Maker = Callable[[Context, Expr, ast.Call, Scope], Density | Poison]

@@ -28,13 +28,13 @@ def report_draw(context: Context, node: ast.Expression, scope: Scope) -> Found:
 
 
 def tilde_draw(context: Context, call: Call) -> tuple[Expr | None, str]:
-    """The target of `~` drawn anew given the arguments; or None, and why it cannot be, as the end of a sentence."""
+    """The target of `~` drawn anew given the arguments; or None, and why it cannot be, as a clause."""
     if not call.exact_support:
         return None, f"`{call.name}` is cut by the space of its target"
     found = _drawn(context, call, call.batch)
     if isinstance(found, Poison):
         return None, f"`{call.name}` cannot be evaluated"
-    return (None, found) if isinstance(found, str) else (found, "")
+    return (None, f"`{call.name}` cannot be drawn from: {found}") if isinstance(found, str) else (found, "")
 
 
 def _calls(node: ast.Expression, name: str) -> bool:

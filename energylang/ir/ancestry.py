@@ -83,7 +83,7 @@ def _step(name: str, laws: tuple[Law, ...]) -> Step | Problem:
     first = laws[0]
     for law in laws:
         if law.draw is None:
-            return Problem(name, f"`{name}` cannot be drawn: {law.why}", law.span, _DRAWABLE)
+            return Problem(name, law.why, law.span, _DRAWABLE)
     if len(laws) > 1 and any(law.whole for law in laws):
         return Problem(name, f"`{name}` has {len(laws)} densities", laws[1].span, "keep one `~` for it")
     symbol = first.base.symbol if isinstance(first.base, Reference) else None
