@@ -34,6 +34,11 @@ energy coupled(mu: real, z: cat(3)) {
 }
 energy well(x: real, z: spin) = (x^2 - 1)^2 - 0.5 * x * z
 
+energy strip(low: real, v: interval(low, low + 2)) {
+  low ~ normal(0, 1)
+  v ~ uniform(low, low + 2)
+}
+
 energy joint = product(prior, likelihood)
 energy posterior = condition(joint, x = y)
 energy two = mixture(prior, other, weights = w)
@@ -47,6 +52,8 @@ energy mus = marginal(coupled, over = z)
 energy kinds = marginal(coupled, over = mu)
 energy given_kind = condition(coupled, given = z)
 energy predictive = marginal(joint, over = x)
+energy above = condition(strip, given = low)
+energy lows = marginal(strip, over = v)
 energy both = product(prior, rename(likelihood, x = a), rename(likelihood, x = b))
 energy called(u: real[3] | m: real) {
   u ~ likelihood(m)
@@ -92,6 +99,7 @@ VALUES = {
     "given_kind": ({"mu": M, "z": 1}, normal(M, 0, 1)),
     "predictive": ({"mu": M}, normal(M, 0, 2)),
     "both": ({"mu": M, "a": 1.0, "b": -1.0}, normal(M, 0, 2) + normal(1, M, 1) + normal(-1, M, 1)),
+    "above": ({"low": 0.3, "v": 1.1}, np.log(2)),
     "called": (
         {"u": np.array([0.1, 2.0, -1.0]), "m": 0.3},
         sum(
@@ -101,7 +109,7 @@ VALUES = {
     ),
 }
 
-NORMALISED = {"joint", "two", "side", "labels", "mus", "kinds", "given_kind", "predictive", "both"}
+NORMALISED = {"joint", "two", "side", "labels", "mus", "kinds", "given_kind", "predictive", "both", "above"}
 
 
 @pytest.mark.parametrize("name", VALUES)

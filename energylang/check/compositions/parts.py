@@ -128,7 +128,8 @@ def reference(symbol: Symbol) -> Reference:
 
 
 def mentions(term: Term, some: Sequence[Symbol]) -> bool:
-    return any(s in some for s in symbols(term.value))
+    """Whether a term depends on some symbols, or is the density of one (that of a uniform law does not mention it)."""
+    return term.density_of in some or any(s in some for s in symbols(term.value))
 
 
 def same_space(context: Context, first: Symbol, second: Symbol, span: Span) -> bool:
