@@ -54,6 +54,8 @@ def call(context: Context, node: ast.Call, scope: Scope) -> Meaning:
         return module_as_value(context, node.function)
     candidates = [*FUNCTIONS, *context.callable_names()]
     fix = f"here it is `{ELSEWHERE[name]}`" if name in ELSEWHERE else did_you_mean(name, candidates)
+    if name in ("mixture", "truncate"):
+        fix = f"`{name}` stands right of `~` (`y ~ {name}(…)`), and is no value"
     return context.error("E0202", f"there is no function `{name}`", node.function.span, fix=fix)
 
 

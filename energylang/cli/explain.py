@@ -101,6 +101,7 @@ def _look(model: Model, energy: Energy) -> dict[str, Any]:
     facts = program.facts
     return {
         "energy": node.name,
+        "made_of": _made_of(model, node.name),
         "doc": node.doc,
         "dims": dict(program.dims),
         "variables": [_variable(variable, program.dims) for variable in node.variables],
@@ -118,6 +119,23 @@ def _look(model: Model, energy: Energy) -> dict[str, Any]:
         "methods": {verb: _method(model, energy, verb) for verb in ("sample", "evidence", "train")},
         "cost": _cost(energy),
     }
+
+
+def _made_of(model: Model, name: str) -> dict[str, str]:
+    """The compositions that an energy is made of, itself first, as they are written; none for one with a signature."""
+    from energylang.syntax import ast
+
+    written = {d.name.text: d for d in model.module.declarations if isinstance(d, ast.Energy) and d.signature is None}
+    found: dict[str, str] = {}
+    pending = [name]
+    while pending:
+        declaration = written.get(pending.pop(0))
+        if declaration is None or declaration.name.text in found:
+            continue
+        text = " ".join(declaration.body.span.text.split())
+        found[declaration.name.text] = text
+        pending += [n for n in re.findall(r"[A-Za-z_]\w*", text) if n in written]
+    return found
 
 
 def _variable(variable: Variable, dims: dict[str, int]) -> dict[str, Any]:
@@ -193,6 +211,8 @@ def _program(energy: Energy) -> str:
 
 def _words(found: dict[str, Any]) -> str:
     lines = [f"energy {found['energy']}", *_wrapped(found["doc"])]
+    if found["made_of"]:
+        lines += ["", "made of", *(f"  {name} = {text}" for name, text in found["made_of"].items())]
     lines += ["", "variables", *_variables(found)]
     if found["dims"]:
         lines.append("  where " + ", ".join(f"{name} = {size:,}" for name, size in found["dims"].items()))

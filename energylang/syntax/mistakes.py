@@ -202,6 +202,25 @@ def _function_block(at: Situation) -> Finding | None:
     )
 
 
+def _nested_generator(at: Situation) -> Finding | None:
+    """`for i in n: for j in m: e`."""
+    if at.found.kind != "_FOR" or at.previous.kind != "_COLON":
+        return None
+    place = at.place - 1
+    while place > at.first and at.tokens[place].kind != "_FOR":
+        place -= 1
+    if at.tokens[place].kind != "_FOR":
+        return None
+    outer = at.text(at.tokens[place].start, at.previous.start)
+    return Finding(
+        "E0106",
+        "one `for` has all its indices",
+        cause="the first is the outermost",
+        fix=f"write `{outer}, …: e`" if len(outer) <= 30 else "separate them by commas: `for i in n, j in m: e`",
+        edit=Edit(at.span(at.found, at.previous.start), ","),
+    )
+
+
 def _missing_with(at: Situation) -> Finding | None:
     """`sample e nuts()`."""
     if at.found.kind != "NAME" or not at.accepts("_WITH") or at.place != at.first + 2:
@@ -396,6 +415,7 @@ _CASES: tuple[_Case, ...] = (
     _block_after_equal,
     _function_block,
     _missing_body,
+    _nested_generator,
     _missing_with,
     _nothing_follows,
     _called_value,

@@ -109,6 +109,17 @@ def test_the_new_model_samples(cli: Cli) -> None:
     assert result.data["warnings"] == []
 
 
+@pytest.mark.parametrize("like", ["ising", "mixture"])
+def test_what_new_can_begin_with(cli: Cli, like: str) -> None:
+    cli("new", "first", "--like", like)
+    assert cli("check", "first.energy").err == ""
+    assert cli("fmt", "--check", "first.energy").code == 0
+    result = cli("sample", "first.energy", "--json", "--draws", 400, "--warmup", 300)
+    assert result.code == 0
+    if like == "mixture":
+        assert abs(result.data["summary"]["centre[0]"]["Mean"] + 2) < 0.3
+
+
 @pytest.mark.parametrize("name", ["nowhere/first", "", "."])
 def test_new_where_it_cannot(cli: Cli, name: str) -> None:
     assert cli("new", name).code == 2

@@ -61,6 +61,13 @@ def composition(context: Context, node: ast.Expression) -> Energy | None:
                 fix=f"write `{name}`, or fix its conditions with `condition({name}, … = …)`",
             )  # fmt: skip
             return None
+    if isinstance(node, ast.Call):
+        known = [*COMPOSITIONS, *context.callable_names(ast.Energy)]
+        context.error(
+            "E0510", f"there is no composition `{node.function.text}`", node.function.span,
+            fix=did_you_mean(node.function.text, known) or f"compositions are {', '.join(COMPOSITIONS)}",
+        )  # fmt: skip
+        return None
     context.error(
         "E0510", "this is not an energy", node.span,
         cause="without variables in brackets, an energy is made of other energies",

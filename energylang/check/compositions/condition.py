@@ -59,7 +59,7 @@ def condition(context: Context, node: ast.Call) -> Energy | None:
         if name not in table:
             context.error(
                 "E0511", f"`{part.name}` has no variable or condition `{name}`", argument.name.span,
-                related=[Label(part.span, f"it has {', '.join(table)}")], fix=did_you_mean(name, table),
+                related=[Label(part.span, f"it has {', '.join(table)}")], fix=did_you_mean(name, table) or f"name one of {', '.join(table)}",
             )  # fmt: skip
             return None
         value = outside_value(context, argument.value, "a fixed value")

@@ -89,7 +89,10 @@ def _log_weights(context: Context, node: ast.Call, count: int, relative: bool) -
         return None
     if value.type.shape != (Dim.of(count),):
         context.error(
-            "E0301", f"a mixture of {count} energies needs {count} weights, and this is {shaped(value)}", value.span
+            "E0301",
+            f"a mixture of {count} energies needs {count} weights, and this is {shaped(value)}",
+            value.span,
+            fix="give one for each, in the order of the energies; they sum to one",
         )
         return None
     negative = any(isinstance(a, Literal) and a.value < 0 for a in getattr(value, "arguments", ()))

@@ -95,7 +95,7 @@ def variables_named(context: Context, energy: Energy, node: ast.Expression) -> l
                 "E0511", f"`{energy.name}` has no variable `{name.text}`", name.span,
                 related=[Label(energy.span, f"its variables are {', '.join(table)}")],
                 cause=f"`{name.text}` is a condition of it already" if condition else "",
-                fix="" if condition else did_you_mean(name.text, table),
+                fix="leave it out" if condition else did_you_mean(name.text, table) or f"name one of {', '.join(table)}",
             )  # fmt: skip
             return None
     return [table[n.text] for n in names]

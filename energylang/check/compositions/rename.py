@@ -46,7 +46,7 @@ def rename(context: Context, node: ast.Call) -> Energy | None:
     if doubled or not new:
         context.error(
             "E0203" if doubled else "E0206", f"`{doubled[0]}` would name two things" if doubled else "`rename` needs a new name",
-            node.span, fix="" if doubled else f"its form is `{FORMS['rename']}`",
+            node.span, fix=f"rename both, or choose another name than `{doubled[0]}`" if doubled else f"its form is `{FORMS['rename']}`",
         )  # fmt: skip
         return None
     fresh: dict[Symbol, Symbol] = {s: replace(s, name=new[s.name]) for s in table.values() if s.name in new}
