@@ -63,6 +63,9 @@ CODE_EXAMPLES: dict[str, str] = {
     "E0410": "energy e(x: interval(low, 1), low: real) {\n  low ~ normal(0, 1)\n  x ~ uniform(low, 1)\n}\n",
     "E0411": "data a: real[3] = [0, 1, 2]\n\nenergy e(x: interval(a, 3)) = x^2\n",
     "E0412": "data a: real = 2\ndata x: interval(a, 1) = 1.5\n\nenergy e(y: real) = (y - x)^2\n",
+    "E0420": "energy e(x: real) {\n  x ~ truncate(normal(0, 1), lower = 0)\n}\n",
+    "E0421": "energy e(x: interval(0, 1)) {\n  x ~ truncate(normal(0, 1), 1, 0)\n}\n",
+    "E0422": "energy e(x: interval(-pi, 0)) {\n  x ~ truncate(von_mises(0, 1), upper = 0)\n}\n",
     # blocks and normalisation
     "E0500": "constraint c(x: real) = x\nenergy e(x: real) = x^2\n",
     "E0501": "energy e(x: positive) {\n  log(x) ~ normal(0, 1)\n}\n",

@@ -304,6 +304,10 @@ _register(
             "distribution function not known",
             "`truncate` divides a density by its mass between the bounds, which needs the distribution function. Of a distribution `d` that is `fn d_log_cdf(x, …)` with the arguments of `d` after x, the log of the probability of values up to x; `fn d_log_ccdf` is that of values above x. Many distributions of the standard library have theirs; of your own, declare one.",
         ),
+        "E0423": (
+            "a distribution that is not normalised",
+            "`check --verify` integrates or sums every `distribution` of the model at random arguments, in float64. This one misses one by more than the error of the rule, so what rests on its promise (normalised models, mixtures, log Z) would be wrong. The message says by how much and where.",
+        ),
         "E0410": (
             "bound not known yet",
             "A bound of `interval(a, b)` may use consts, data, params, conditions and the variables declared before it in the signature. What comes after it has no value yet when the bound is needed, and two spaces cannot bound each other. Change the order of the declarations.",
@@ -514,6 +518,10 @@ _register(
         "L0102": (
             "flat variable",
             "No term mentions this variable, so it is flat on its space: on an unbounded space the energy cannot be normalised.",
+        ),
+        "L0120": (
+            "a distribution that was not verified",
+            "`check --verify` integrates or sums distributions of one or two free entries that depend on nothing but their arguments. Whether this one is normalised is left to its author.",
         ),
     },
     severity="warning",

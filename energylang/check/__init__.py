@@ -121,6 +121,7 @@ def _check(context: Context, modules: list[Context]) -> Program | None:
             {name: found for name, found in known.items() if name not in own},
             tuple(m.module.source for m in modules),
             tuple(net for m in modules for net in m.nets.values() if isinstance(net, ExternNet)),
+            tuple(found for m in modules if m.outer is not None for found in m.distributions),
         )
     )
 
@@ -144,6 +145,8 @@ def _declarations(context: Context) -> None:
             found = checked(context, declaration)
             if found is None or declaration.kind == "energy":
                 context.energies[declaration.name.text] = found
+            else:
+                context.distributions.append(found)
         elif isinstance(declaration, ast.Fn):
             _fn(context, declaration)
 

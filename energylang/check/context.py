@@ -168,6 +168,8 @@ class Context:
     """The nets of the module, those with errors as None."""
     energies: dict[str, Energy | None] = field(default_factory=dict)
     """The energies of the module, those with errors as None."""
+    distributions: list[Energy] = field(default_factory=list)
+    """What the module declares to be normalised, without errors."""
     values: dict[str, ast.AnyDeclaration] = field(default_factory=dict)
     callables: dict[str, AnyCallable] = field(default_factory=dict)
     consts: dict[str, Const] = field(default_factory=dict)

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 @click.command("check")
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @set_option
+@click.option(
+    "--verify", is_flag=True, help="Also integrate or sum every `distribution` of the model: its mass is one."
+)
 @json_option
-def check_command(models: tuple[str, ...], settings: tuple[str, ...], as_json: bool) -> int:
+def check_command(models: tuple[str, ...], settings: tuple[str, ...], verify: bool, as_json: bool) -> int:
     """Everything that is wrong with a model, in well under a second: nothing is compiled or run.
 
     Exit code 0 where every model is right (warnings may remain), else that of the first error.
@@ -33,6 +36,14 @@ def check_command(models: tuple[str, ...], settings: tuple[str, ...], as_json: b
     for model in models:
         diagnostics, program = _check(model, settings)
         failed = DiagnosticError(diagnostics).exit_code if program is None else 0
+        if verify and program is not None:
+            # Quadrature needs numpy and scipy, which a check otherwise does without.
+            from energylang.lower.normalisation import normalisation
+
+            unfit = normalisation(program)
+            diagnostics = [*diagnostics, *unfit]
+            wrong = [d for d in unfit if d.code == "E0423"]
+            failed, program = (DiagnosticError(wrong).exit_code, None) if wrong else (failed, program)
         code = code or failed
         found += diagnostics
         shown.append({"file": model, "ok": program is not None, **({} if program is None else _signature(program))})

@@ -530,3 +530,5 @@ class Program:
     sources: tuple[Source, ...] = ()
     """Of all modules, its own too."""
     externs: tuple[ExternNet, ...] = ()
+    distributions: tuple[Energy, ...] = ()
+    """What it and its modules declare to be normalised."""

@@ -14,6 +14,7 @@ from energylang.source import Source
 ELSEWHERE = {
     "files": ("E0120", "E0121", "E0122", "E0708"),
     "values given from outside": ("E0606", "E0608", "E0609", "E0706", "E0710", "N0701", "N0702"),
+    "check --verify": ("E0423", "L0120"),
     "files of modules": ("E0231", "E0232", "E0233"),
     "functions given from Python": ("E0238", "E0239"),
     "methods when they are made": tuple(f"E064{n}" for n in range(9)),
