@@ -333,11 +333,10 @@ class _Coordinates:
 
 def _number(u: float, low: float, high: float) -> tuple[float, float]:
     """A number between bounds; NaN where it cannot be told from a bound."""
-    u = float(u)
     if low == -inf and high == inf:
-        return u, 0.0
+        return float(u), 0.0
     if low == -inf or high == inf:
-        x, log_slope = (low + np.exp(u) if high == inf else high - np.exp(u)), u
+        x, log_slope = (low + np.exp(u) if high == inf else high - np.exp(u)), float(u)
     else:
         part = -np.logaddexp(0.0, -abs(u))
         step = (high - low) * np.exp(-np.logaddexp(0.0, abs(u)))
