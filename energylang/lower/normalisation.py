@@ -291,7 +291,7 @@ def _beyond(values: np.ndarray, step: float) -> float:
     for end, before in ((inside[0], inside[0] + 1), (inside[-1], inside[-1] - 1)):
         if values[end] <= 0:
             continue
-        fall = np.log(max(values[before], 1e-300) / values[end]) / step
+        fall = float(np.log(max(values[before], 1e-300) / values[end])) / step
         total += float(values[end]) / fall if fall > 0 else float(values[end]) * step
     return total
 

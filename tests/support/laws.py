@@ -64,6 +64,37 @@ def ordered_logistic(eta: float, c: Any) -> Any:
     return finite(np.diff(np.concatenate([[0.0], special.expit(np.asarray(c) - eta), [1.0]])))
 
 
+@dataclass(frozen=True)
+class Factored:
+    """The Cholesky factor of a random matrix, with the Jacobian of L L' (Muirhead 1982, theorem 2.1.9)."""
+
+    law: Any
+
+    def logpdf(self, lower: Any) -> float:
+        lower = np.tril(lower)
+        k = len(lower)
+        return self.law.logpdf(lower @ lower.T) + k * np.log(2) + np.sum((k - np.arange(k)) * np.log(np.diag(lower)))
+
+
+@dataclass(frozen=True)
+class Lkj:
+    """By numpyro."""
+
+    eta: float
+
+    def logpdf(self, lower: Any) -> float:
+        from numpyro.distributions import LKJCholesky
+
+        return LKJCholesky(len(lower), self.eta, validate_args=False).log_prob(np.asarray(lower))
+
+
+def squared(lower: Any) -> np.ndarray:
+    return np.tril(lower) @ np.tril(lower).T
+
+
+FACTOR = [[1.4, 0.0, 0.0], [0.4, 0.9, 0.0], [-0.3, 0.2, 1.1]]
+CORRELATED = [[1.0, 0.0, 0.0], [0.6, 0.8, 0.0], [0.0, -0.6, 0.8]]
+
 LAWS: dict[str, Law] = {
     "normal": Law("real", LOCATION, (0.3, 1.7), stats.norm, REAL),
     "std_normal": Law("real", {}, (), stats.norm, REAL),
@@ -147,5 +178,14 @@ LAWS: dict[str, Law] = {
     "multi_student_t": Law(
         "real[2]", {"nu": "positive", "mu": "real[2]", "Sigma": "real[2, 2]"}, (3.5, [0.3, -1.0], [[2.0, 0.5], [0.5, 1.0]]),
         lambda nu, mu, sigma: stats.multivariate_t(mu, (np.asarray(sigma) + np.transpose(sigma)) / 2, nu), ([0.1, 0.2], [-2.0, 1.0]),
+    ),
+    "lkj_corr_cholesky": Law("corr_cholesky[3]", {"eta": "positive"}, (1.7,), Lkj, (CORRELATED,)),
+    "wishart_cholesky": Law(
+        "cov_cholesky[3]", {"nu": "positive", "L_S": "real[3, 3]"}, (4.5, FACTOR), lambda nu, lower: Factored(stats.wishart(float(nu), squared(lower))),
+        ([[0.7, 0.0, 0.0], [0.4, 1.2, 0.0], [-1.0, 0.3, 0.6]],),
+    ),
+    "inv_wishart_cholesky": Law(
+        "cov_cholesky[3]", {"nu": "positive", "L_S": "real[3, 3]"}, (4.5, FACTOR), lambda nu, lower: Factored(stats.invwishart(float(nu), squared(lower))),
+        ([[0.7, 0.0, 0.0], [0.4, 1.2, 0.0], [-1.0, 0.3, 0.6]],),
     ),
 }  # fmt: skip
