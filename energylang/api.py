@@ -17,7 +17,7 @@ from jax import Array
 
 from energylang.catalog import MethodCall, Verb, build, methods, misfit
 from energylang.check import check_source
-from energylang.datafiles import read_beside
+from energylang.datafiles import from_file, read_beside
 from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics, suggest
 from energylang.ir.nodes import Energy as EnergyNode
 from energylang.ir.nodes import Normalisation, Program, Task
@@ -47,8 +47,12 @@ if TYPE_CHECKING:
     from energylang.run.train import Training
 
 
+Data = Mapping[str, Any] | str | Path
+"""Values by name, or a file of them, of which names that the model does not declare are left alone."""
+
+
 def load(
-    path: str | Path, *, data: Mapping[str, Any] | None = None, set: Mapping[str, Any] | None = None, seed: int = 0,
+    path: str | Path, *, data: Data | None = None, set: Mapping[str, Any] | None = None, seed: int = 0,
     bind: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Model:  # fmt: skip
     """Read and check a model file. `data` fills `data` declarations; `set` overrides consts; `seed` starts params.
@@ -62,7 +66,7 @@ def load(
 
 
 def compile(
-    source: str, *, data: Mapping[str, Any] | None = None, set: Mapping[str, Any] | None = None, seed: int = 0,
+    source: str, *, data: Data | None = None, set: Mapping[str, Any] | None = None, seed: int = 0,
     bind: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Model:  # fmt: skip
     """A model from a text; otherwise as `load`."""
@@ -70,13 +74,16 @@ def compile(
 
 
 def _model(
-    source: Source, folder: Path | None, data: Mapping[str, Any] | None, overrides: Mapping[str, Any] | None, seed: int,
+    source: Source, folder: Path | None, data: Data | None, overrides: Mapping[str, Any] | None, seed: int,
     functions: Mapping[str, Callable[..., Any]] | None,
 ) -> Model:  # fmt: skip
     diagnostics = Diagnostics()
     module, program = check_source(source, diagnostics, overrides, folder=folder)
     diagnostics.raise_if_failed()
     assert program is not None
+    if isinstance(data, str | Path):
+        ranks = {declared.name: len(declared.space.shape) for declared in program.data}
+        data = from_file(Path(data), ranks, diagnostics)
     return assemble(module, program, folder, data or {}, diagnostics, seed, functions)
 
 

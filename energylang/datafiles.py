@@ -64,9 +64,9 @@ def from_arguments(
     for argument in arguments:
         binding = _BINDING.fullmatch(argument)
         if binding is None:
-            found = _read(Path(argument), Wanted(ranks), diagnostics)
-            values |= {name: value for name, value in found.items() if name in ranks}
-            if rest := [name for name in found if name not in ranks]:
+            found, rest = _split(Path(argument), ranks, diagnostics)
+            values |= found
+            if rest:
                 unused[argument] = rest
             continue
         name, text = binding.groups()
@@ -74,13 +74,34 @@ def from_arguments(
             values[name] = literal
         elif (found := read_value(Path(text), name, ranks.get(name), diagnostics)) is not None:
             values[name] = found
-    if unused:
-        listed = "; ".join(f"{', '.join(f'`{name}`' for name in names)} of {file}" for file, names in unused.items())
-        free = [name for name in ranks if name not in values]
-        near = [f"`{close}`" for names in unused.values() for name in names if (close := suggest(name, free))]
-        fix = f"did you mean {', '.join(near)}?" if near else f"declared are {', '.join(ranks) or 'none'}"
-        diagnostics.add("N0701", f"the model does not use {listed}", fix=fix)
+    _note_unused(unused, ranks, values, diagnostics)
     return values
+
+
+def from_file(path: Path, ranks: Mapping[str, int], diagnostics: Diagnostics) -> dict[str, Any]:
+    """The values in one file of those names that the model declares; the others are a note."""
+    values, rest = _split(path, ranks, diagnostics)
+    _note_unused({str(path): rest} if rest else {}, ranks, values, diagnostics)
+    return values
+
+
+def _split(path: Path, ranks: Mapping[str, int], diagnostics: Diagnostics) -> tuple[dict[str, Any], list[str]]:
+    """What a file has of the names in `ranks`, and its other names."""
+    found = _read(path, Wanted(ranks), diagnostics)
+    return {name: value for name, value in found.items() if name in ranks}, [n for n in found if n not in ranks]
+
+
+def _note_unused(
+    unused: Mapping[str, list[str]], ranks: Mapping[str, int], values: Mapping[str, Any], diagnostics: Diagnostics
+) -> None:
+    """One note about the names, by file, that the model does not declare."""
+    if not unused:
+        return
+    listed = "; ".join(f"{', '.join(f'`{name}`' for name in names)} of {file}" for file, names in unused.items())
+    free = [name for name in ranks if name not in values]
+    near = [f"`{close}`" for names in unused.values() for name in names if (close := suggest(name, free))]
+    fix = f"did you mean {', '.join(near)}?" if near else f"declared are {', '.join(ranks) or 'none'}"
+    diagnostics.add("N0701", f"the model does not use {listed}", fix=fix)
 
 
 def read_value(
