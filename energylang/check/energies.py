@@ -307,6 +307,16 @@ def _let(context: Context, statement: ast.LetStatement, scope: Scope, draft: Dra
         draft.failed |= isinstance(value, Poison)
 
 
+def _leaves_a_batch(context: Context, node: ast.Expression, target: Expr) -> bool:
+    """Whether the energy of the distribution `node` at `target` has axes: those beyond the event's."""
+    found = context.callable(node.function) if isinstance(node, ast.Call) else None
+    declaration = found[0] if isinstance(found, tuple) else None
+    event = 0
+    if isinstance(declaration, ast.Energy) and declaration.signature is not None:
+        event = max(len(v.type.dims) for v in declaration.signature.variables if v.type)
+    return len(target.type.shape) > event
+
+
 def _tilde(context: Context, statement: ast.Tilde, scope: Scope, draft: Draft) -> None:
     target = expression(context, statement.target, scope)
     node = statement.distribution
@@ -315,11 +325,13 @@ def _tilde(context: Context, statement: ast.Tilde, scope: Scope, draft: Draft) -
         given = isinstance(target, Reference) and isinstance(statement.target, ast.Name)
         name = node.function.text if isinstance(node, ast.Call) else "d"
         arguments = ", ".join(one_line(a.span.text) for a in node.arguments) if isinstance(node, ast.Call) else "…"
+        added = f"{name}({one_line(statement.target.span.text)} | {arguments})"
+        added = f"sum({added})" if _leaves_a_batch(context, node, target) else added
         context.error(
             "E0501", "this cannot stand left of `~`", statement.target.span,
             cause=f"`{target.symbol.name}` is neither random nor data" if given
             else "it is computed, and its density would need a Jacobian that EnergyLang never invents",
-            fix=f"write `+= {name}({one_line(statement.target.span.text)} | {arguments})` to add the energy as it is",
+            fix=f"write `+= {added}` to add the energy as it is",
         )  # fmt: skip
         return
     found = density(context, target, node, scope)
