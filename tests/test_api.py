@@ -38,6 +38,20 @@ def test_an_energy_is_a_function():
     assert slope == pytest.approx(float(step), rel=1e-3)
 
 
+def test_data_come_from_a_file(tmp_path):
+    """What the model does not declare is a note, as on the command line."""
+    file = tmp_path / "data.json"
+    file.write_text('{"y": [1, 2], "sigma": [1, 4], "J": 2}')
+    model = el.compile(SCHOOLS, data=file)
+    assert [d.code for d in model.diagnostics] == ["N0701"]
+    given = el.compile(SCHOOLS, data={"y": [1, 2], "sigma": [1, 4]})
+    values = {"mu": 0.3, "tau": 1.0, "eta": jnp.ones(2)}
+    assert model["schools"](**values) == given["schools"](**values)
+    with pytest.raises(el.DiagnosticError) as error:
+        el.compile(SCHOOLS, data=str(tmp_path / "nothing.json"))
+    assert code_of(error)
+
+
 def test_an_energy_is_a_pytree():
     energy = el.compile(SCHOOLS)["schools"]
     leaves, tree = jax.tree.flatten(energy)
