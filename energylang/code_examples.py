@@ -37,6 +37,12 @@ CODE_EXAMPLES: dict[str, str] = {
     "E0209": "fn f0(x) = x\n"
     + "".join(f"fn f{n}(x) = f{n - 1}(x)\n" for n in range(1, 102))
     + "energy e(x: real) = f101(x)^2\n",
+    "E0210": "fn pair(x) = (x, 1)\nenergy e(x: real) = 2 * pair(x)\n",
+    "E0213": "energy e(x: real[3]) {\n  let (a, b) = (x[0], x[1], x[2])\n  += a^2 + b^2\n}\n",
+    "E0214": "energy e(x: real[3]) = fold(fn(s): s, 0, x)\n",
+    "E0215": "energy e(x: real) = norm2(ode(fn(t, y): -x * y, 1, [1, 2], solver = euler))\n",
+    "E0310": "energy e(x: real[3]) = sum(fold(fn(s, v): [s, v], 0, x))\n",
+    "E0311": "energy e(x: real) = norm2(ode(fn(t, y): -x * y, 1, [2, 1]))\n",
     "E0211": "energy e(x: real[4]) = sum([for i in 4: sum(x[:i])])\n",
     "E0212": "energy e(x: real) = sum(for i in x: 1.0 * i)\n",
     "E0230": "import nowhere\nenergy e(x: real) = nowhere.f(x)\n",
