@@ -59,7 +59,8 @@ def bind(program: Program, given: Mapping[str, Any], diagnostics: Diagnostics) -
     if diagnostics.failed or not check_bound(soon, bound, bound.values, diagnostics):
         return None
     left = [d for d in program.data if d.name not in given and d.default is not None]
-    if left and given:
+    # Files that the model names itself are no choice of who runs it.
+    if left and any(d.name in given and d.source is None for d in program.data):
         names = ", ".join(f"`{d.name}`" for d in left)
         diagnostics.add("N0702", f"{names} not among the data given: the default is used", left[0].span)
     good = fit(program, bound.dims, diagnostics) and _lets(program, bound, diagnostics)
