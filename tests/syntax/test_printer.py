@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.formatter import kept, models
 from energylang import resources
 from energylang.diagnostics import DiagnosticError, Diagnostics
 from energylang.source import Source
@@ -150,3 +151,10 @@ def test_long_sums_are_printed():
 def test_a_wrong_text_is_not_formatted():
     with pytest.raises(DiagnosticError):
         formatted("const a = = 3")
+
+
+def test_every_model_of_the_repository_keeps_its_tree_and_its_comments():
+    found = models()
+    assert len(found) > 300
+    for name, text in found:
+        kept(text, name)
