@@ -517,7 +517,7 @@ _register(
         ),
         "L0102": (
             "flat variable",
-            "No term mentions this variable, so it is flat on its space: on an unbounded space the energy cannot be normalised.",
+            "No term mentions this variable, so it is flat on its space: on an unbounded space the energy cannot be normalised. Or `~` gives a density to `x[1]` and all entries after it, and `x[0]`, the first, has none.",
         ),
         "L0120": (
             "a distribution that was not verified",

@@ -264,7 +264,7 @@ def _inlined(context: Context, call: Call) -> Found:
             context.error(
                 "E0301", f"`{parameter.name.text}` of `{call.name}` does not fit the target", value.span, label=f"this is {shaped(value)}",
                 related=[Label(target.span, f"the target is {shaped(target)}")], cause=cause,
-                fix="arguments broadcast to the target's shape and never enlarge it: declare the target with these dims, or index",
+                fix=_smaller(value, call.batch),
             )  # fmt: skip
             good = False
     if not good:
@@ -272,6 +272,17 @@ def _inlined(context: Context, call: Call) -> Found:
     for parameter in call.signature.variables:
         good = supported(context, call, parameter, call.targets[parameter.name.text]) and good
     return _body(context, call) if good else POISON
+
+
+def _smaller(value: Expr, batch: Shape) -> str:
+    """What to do about an argument that would enlarge its target: perhaps a matrix product was meant."""
+    if isinstance(value, Apply) and value.operation == "mul":
+        matrix, vector = value.arguments
+        if matrix.type.shape == (*batch, *vector.type.shape) and len(batch) == len(vector.type.shape) == 1:
+            return f"`*` works element by element; the product of a matrix and a vector is `{matrix.span.text} @ {vector.span.text}`"
+    return (
+        "arguments broadcast to the target's shape and never enlarge it: declare the target with these dims, or index"
+    )
 
 
 def _declared_as(value: Expr, declared: ast.TypeExpression) -> str:

@@ -10,7 +10,7 @@ from energylang.check.compositions import composition
 from energylang.check.context import POISON, Context, Found, Poison, Scope, literal
 from energylang.check.densities import Density, density
 from energylang.check.expressions import apply, expression, meaning, taken_apart
-from energylang.check.normalisation import mark_densities, normalisation
+from energylang.check.normalisation import counted_from_one, mark_densities, normalisation
 from energylang.check.predictive import report_draw
 from energylang.check.schedules import level_of
 from energylang.check.spaces import LEVELS, require_solvable, space_of
@@ -101,6 +101,12 @@ def energy(context: Context, declaration: ast.Energy) -> Energy | None:
     for variable in variables:
         if variable not in used and not variable.space.discrete:
             _flat(context, variable)
+        if counted_from_one(variable, draft.tildes) and not draft.increments:
+            name = variable.name
+            context.diagnostics.add(
+                "L0102", f"no `~` gives `{name}[0]` a density, and all others have one", variable.span,
+                cause="indices count from 0", fix=f"the first entry is `{name}[0]`, those after it are `{name}[1:]`, those before the last `{name}[:-1]`",
+            )  # fmt: skip
     mark_densities(draft)
     state, reason = normalisation(declaration, variables, draft)
     return Energy(

@@ -316,6 +316,13 @@ def _simplified(operation: str, operands: Sequence[Expr], kind: Type) -> Expr | 
     return None
 
 
+def _new_axis(node: ast.Index) -> str:
+    """What `x[:, None]` is here; empty where no index is such."""
+    if not any(isinstance(item, ast.Name) and item.text in ("None", "newaxis") for item in node.items):
+        return ""
+    return "all pairs of two arrays are `[for a in x, b in y: …]`; `reshape(x, [n, 1])` adds an axis"
+
+
 # --- indices ----------------------------------------------------------------------------------------------------
 
 
@@ -332,7 +339,7 @@ def _index(context: Context, node: ast.Index, scope: Scope) -> Found:
         return context.error(
             "E0304", f"an index with {len(node.items)} items, and this has {shown if rank else 'no axes'}", node.span,
             related=[Label(node.base.span, f"this is {base.type}")],
-            fix=f"give at most {rank}" if rank else "remove the brackets",
+            fix=_new_axis(node) or (f"give at most {rank}" if rank else "remove the brackets"),
         )  # fmt: skip
     attributes: list[tuple[Any, ...]] = []
     indices: list[Expr] = []

@@ -7,7 +7,7 @@ from energylang.check.closures import argument, expanded, form_of
 from energylang.check.context import POISON, Context, Found, Meaning, Poison, Scope, Value, did_you_mean
 from energylang.check.expressions import expression, module_as_value
 from energylang.check.registry import FUNCTIONS, Function, Site
-from energylang.check.suggestions import ELSEWHERE
+from energylang.check.suggestions import elsewhere
 from energylang.diagnostics import Label
 from energylang.source import Span
 from energylang.syntax import ast
@@ -53,7 +53,7 @@ def call(context: Context, node: ast.Call, scope: Scope) -> Meaning:
     if name in context.modules:
         return module_as_value(context, node.function)
     candidates = [*FUNCTIONS, *context.callable_names()]
-    fix = f"here it is `{ELSEWHERE[name]}`" if name in ELSEWHERE else did_you_mean(name, candidates)
+    fix = elsewhere(name, candidates) or did_you_mean(name, candidates)
     if name in ("mixture", "truncate"):
         fix = f"`{name}` stands right of `~` (`y ~ {name}(…)`), and is no value"
     return context.error("E0202", f"there is no function `{name}`", node.function.span, fix=fix)

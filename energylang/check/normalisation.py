@@ -128,6 +128,19 @@ def _covered(variable: Variable, tildes: Sequence[Tilde]) -> str:
     return f"the parts of `{variable.name}` that have a density are not each of its entries once"
 
 
+def counted_from_one(variable: Variable, tildes: Sequence[Tilde]) -> bool:
+    """Whether the targets are `x[1]` and every entry after it: the habit of languages whose first index is 1."""
+    parts = [_part(t.target) for t in tildes if base_symbol(t.target) is variable]
+    place, one = Dim.of(1), Part(Dim.of(1), Dim.of(2), True)
+    if one not in parts or None in parts:
+        return False
+    left = [p for p in parts if p is not None]
+    while following := next((p for p in left if p.start == place), None):
+        left.remove(following)
+        place = following.stop
+    return not left and place == variable.space.shape[0]
+
+
 def _forward(variable: Variable, tildes: Sequence[Tilde]) -> bool:
     """Whether each part depends on earlier entries of its own variable only."""
     for tilde in tildes:

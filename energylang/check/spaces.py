@@ -5,6 +5,7 @@ from __future__ import annotations
 from energylang.check.bounds import interval
 from energylang.check.constants import const, evaluate
 from energylang.check.context import Context, Poison, Scope, did_you_mean
+from energylang.check.suggestions import SPACES_ELSEWHERE
 from energylang.diagnostics import Label
 from energylang.ir.nodes import Expr
 from energylang.ir.types import LATER_SPACES, SPACES, Dim, Range, Shape, Space
@@ -75,6 +76,8 @@ def _meant(node: ast.TypeExpression, data: bool) -> str:
     if axes is not None:
         dims = [d.span.text for d in node.dims] or ["n", "m"][:axes]
         return f"write `real[{', '.join(dims)}]`"
+    if name in SPACES_ELSEWHERE:
+        return f"here it is `{SPACES_ELSEWHERE[name]}`"
     known = [n for n, info in SPACES.items() if data or not info.data_only]
     return did_you_mean(name, known) or f"the spaces are {', '.join(known)}"
 

@@ -89,7 +89,10 @@ def _alike(left: Dim, right: Dim, first: Shape, second: Shape) -> str:
     if len(wide) == 2 and len(narrow) == 1 and wide[0] == narrow[0]:
         return "axes are aligned from the last: `transpose(…)` the matrix, and the result where it should be as before"
     if left.single_name and right.single_name:
-        return f"if they are one size by their meaning, declare both with one name, such as `{left}`"
+        one = f"if they are one size by their meaning, declare both with one name, such as `{left}`"
+        if len(wide) == len(narrow) == 1:
+            return f"{one}; for all pairs write `[for i in {left}, j in {right}: …]`"
+        return one
     if left.constant is not None and right.constant is not None:
         return "give both the same size, or take a slice of the longer one"
     return "take a slice of the longer one, or reshape one side"

@@ -20,6 +20,9 @@ PARETO_K = 0.7
 RESOLUTION = 0.1
 """Log densities that lie closer than this may be one number in float32 before anything is said of it."""
 
+MANY_DIVERGE = 0.1
+"""A share of draws, as large as where the energy is not finite rather than steep."""
+
 FEW_PROPOSALS = 100
 """Below so many proposals, none accepted says nothing yet."""
 
@@ -146,6 +149,10 @@ def chain_warnings(data: Data, summary: Summary) -> list[str]:
                 " `let theta = mu + tau * eta` instead of `theta ~ normal(mu, tau)`; where few diverge, a higher"
                 " `target_acceptance` may do"
             )
+            if count >= MANY_DIVERGE * diverging.size and _single(data):
+                found[-1] += (
+                    "; where a matrix is factored, float32 may be too coarse: give it more on its diagonal, or try `--x64`"
+                )
     found += _coarse(data)
     if "acceptance_rate" in data.names(STATS):
         stuck = np.flatnonzero(np.all(data.read(STATS, "acceptance_rate") == 0, axis=1))
@@ -163,13 +170,16 @@ def chain_warnings(data: Data, summary: Summary) -> list[str]:
     return found
 
 
+def _single(data: Data) -> bool:
+    """Whether energies were computed in float32."""
+    return "lp" in data.names(STATS) and data.read(STATS, "lp").dtype == np.float32
+
+
 def _coarse(data: Data) -> list[str]:
     """Whether energies are so large that float32 cannot tell neighbouring ones apart."""
-    if not {"lp", "acceptance_rate"} <= set(data.names(STATS)):
+    if not _single(data) or "acceptance_rate" not in data.names(STATS):
         return []
     lp = data.read(STATS, "lp")
-    if lp.dtype != np.float32:
-        return []
     size = float(np.median(np.abs(lp)))
     if np.spacing(np.float32(size)) <= RESOLUTION:
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from energylang.diagnostics import Edit, suggest
@@ -183,14 +184,34 @@ def _bounds(at: Situation) -> Finding | None:
         return None
     close = at.source.text.find(">", at.found.end, at.found.end + 80)
     written = at.text(at.found.end, close) if close >= 0 else ""
-    lower, upper = "lower" in written, "upper" in written
-    meant = "interval(a, b)" if upper and lower else "positive" if lower else "interval(a, b)"
     return Finding(
         "E0115",
         "bounds are part of a space's name",
         cause="`positive` is `real<lower=0>`, `unit` is between 0 and 1, `interval(a, b)` between a and b",
-        fix=f"write `{meant}`",
+        fix=_bounded(at.previous.text, written),
     )
+
+
+_BOUND = re.compile(r"\b(lower|upper)\s*=\s*([^,<>]+)")
+
+
+def _bounded(kind: str, written: str) -> str:
+    """The space that a type with bounds is here; `written` is what stands between `<` and `>`."""
+    bounds = {side: " ".join(value.split()) for side, value in _BOUND.findall(written)}
+    lower, upper = bounds.get("lower"), bounds.get("upper")
+    if kind == "int":
+        if (lower, upper) == ("0", "1"):
+            return "write `binary`"
+        if lower == "1" and upper:
+            return f"write `cat({upper})`, which counts from 0: subtract 1 from the data"
+        if upper is None:
+            return "write `count`, or `int` where it is a size"
+        return "write `count`, or `cat(k)` for 0, 1, … k - 1"
+    if lower == "0" and upper in (None, "1"):
+        return f"write `{'unit' if upper else 'positive'}`"
+    if bounds:
+        return f"write `interval({lower or '-infinity'}, {upper or 'infinity'})`"
+    return "write `positive`, `unit` or `interval(a, b)`"
 
 
 def _type_first(at: Situation) -> Finding | None:

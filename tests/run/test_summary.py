@@ -181,6 +181,16 @@ def test_warnings_name_the_worst_and_say_what_to_do() -> None:
 
 
 @pytest.mark.parametrize(
+    ("dtype", "share", "warned"), [(np.float32, 0.5, True), (np.float64, 0.5, False), (np.float32, 0.01, False)]
+)
+def test_many_divergences_in_float32_may_be_of_factors(dtype: type, share: float, warned: bool) -> None:
+    x = np.random.default_rng(0).normal(size=(4, 200))
+    stats = {"lp": x.astype(dtype), "diverging": np.arange(800).reshape(4, 200) < 800 * share}
+    found = chain_warnings(MemoryData({"sample_stats": stats, "posterior": {"x": x}}), summarise([("x", x)]))
+    assert found[0].endswith("or try `--x64`") is warned
+
+
+@pytest.mark.parametrize(
     ("lp", "dtype", "warned"), [(-3e6, np.float32, True), (-3e6, np.float64, False), (-3e5, np.float32, False)]
 )
 def test_energies_beyond_the_resolution_of_float32_are_named(lp: float, dtype: type, warned: bool) -> None:
