@@ -11,7 +11,7 @@ import numpy as np
 
 from energylang.datafiles import memory
 from energylang.diagnostics import Diagnostic, DiagnosticError
-from energylang.run.data import POSTERIOR, STATS, Data
+from energylang.run.data import POSTERIOR, PREDICTIVE, PRIOR, STATS, Data
 from energylang.run.summary import Summary
 
 R_HAT = 1.01
@@ -158,6 +158,10 @@ def chain_warnings(data: Data, summary: Summary) -> list[str]:
         stuck = np.flatnonzero(np.all(data.read(STATS, "acceptance_rate") == 0, axis=1))
         if stuck.size:
             found.append(f"{_chains(stuck)} accepted nothing; give more warm-up or another seed")
+    # Predictive draws follow the chains with noise of their own: they say nothing new, and are many.
+    groups = {PREDICTIVE, PRIOR[PREDICTIVE]} & set(data.groups())
+    predicted = {name for group in groups for name in data.names(group)}
+    summary = summary.select({name.partition("[")[0] for name in summary.names} - predicted)
     r_hat = summary["R_hat"]
     if np.any(bad := r_hat > R_HAT):
         found.append(

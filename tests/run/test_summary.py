@@ -180,6 +180,19 @@ def test_warnings_name_the_worst_and_say_what_to_do() -> None:
     assert len(found) == 4
 
 
+def test_predictive_draws_are_not_warned_of() -> None:
+    apart = draws("apart", 4, 100)[:, :, None] * np.ones(5)
+    summary = summarise([("x", apart), ("again", apart)])
+    named = [
+        chain_warnings(MemoryData({"sample_stats": {}, "posterior": {"x": apart}, group: {"again": apart}}), summary)
+        for group in ("posterior_predictive", "other")
+    ]
+    assert [any("`again[" in warning or "and 7 more" in warning for warning in found) for found in named] == [
+        False,
+        True,
+    ]
+
+
 @pytest.mark.parametrize(
     ("dtype", "share", "warned"), [(np.float32, 0.5, True), (np.float64, 0.5, False), (np.float32, 0.01, False)]
 )
