@@ -328,14 +328,14 @@ def _tilde(context: Context, statement: ast.Tilde, scope: Scope, draft: Draft) -
     node = statement.distribution
     if isinstance(target, Expr) and not _can_be_given(statement.target, target):
         draft.failed = True
-        given = isinstance(target, Reference) and isinstance(statement.target, ast.Name)
+        given = target.symbol.name if isinstance(target, Reference) and isinstance(statement.target, ast.Name) else ""
         name = node.function.text if isinstance(node, ast.Call) else "d"
         arguments = ", ".join(one_line(a.span.text) for a in node.arguments) if isinstance(node, ast.Call) else "…"
         added = f"{name}({one_line(statement.target.span.text)} | {arguments})"
         added = f"sum({added})" if _leaves_a_batch(context, node, target) else added
         context.error(
             "E0501", "this cannot stand left of `~`", statement.target.span,
-            cause=f"`{target.symbol.name}` is neither random nor data" if given
+            cause=f"`{given}` is neither random nor data" if given
             else "it is computed, and its density would need a Jacobian that EnergyLang never invents",
             fix=f"write `+= {added}` to add the energy as it is",
         )  # fmt: skip

@@ -43,7 +43,7 @@ class Tempering:
         return "chain"
 
     @property
-    def moves(self) -> Literal["continuous", "discrete", "any"]:
+    def moves(self) -> Literal["continuous", "discrete", "counts", "any"]:
         return self.inner.moves
 
     def init(self, target: Target, x: Point, key: PRNGKey) -> TemperingState:
