@@ -361,7 +361,7 @@ _register(
         ),
         "E0530": (
             "no draw from this",
-            "`report a ~ d(…)` needs a distribution that can be drawn from: one of the standard library, one of the model's own over finitely many values, or a mixture of these. A distribution that the model declares by a formula on the reals says how likely a value is, and not how one is drawn.",
+            "`report a ~ d(…)` needs a distribution that can be drawn from: one of the standard library, one of the model's own over finitely many values, one of numbers whose distribution function is known between the bounds of `truncate`, or a mixture of these. A distribution that the model declares by a formula on the reals says how likely a value is, and not how one is drawn.",
         ),
         "E0531": (
             "nothing is observed",

@@ -11,6 +11,7 @@ from energylang.check.draws import DRAWABLE
 from energylang.check.expressions import apply, expression, shaped
 from energylang.check.spaces import dim_of
 from energylang.check.supports import sums_to_one
+from energylang.check.truncation import Truncation
 from energylang.diagnostics import Label
 from energylang.ir.nodes import Expr, Random
 from energylang.ir.operations import OperationError, broadcast_shapes
@@ -22,9 +23,7 @@ from energylang.syntax import ast
 def report_draw(context: Context, node: ast.Expression, scope: Scope) -> Found:
     """What `report a ~ …` draws, for every element of what its arguments broadcast to."""
     parts = _Mixture.read(context, node, scope) if _calls(node, "mixture") else _component(context, node, scope)
-    if isinstance(parts, Poison):
-        return POISON
-    return parts.drawn(context, parts.batch) if isinstance(parts, _Mixture) else _required(context, parts, parts.batch)
+    return POISON if isinstance(parts, Poison) else _required(context, parts, parts.batch)
 
 
 def tilde_draw(context: Context, call: Call) -> tuple[Expr | None, str]:
@@ -41,8 +40,8 @@ def _calls(node: ast.Expression, name: str) -> bool:
     return isinstance(node, ast.Call) and node.function.qualifier is None and node.function.text == name
 
 
-def _component(context: Context, node: ast.Expression, scope: Scope) -> Call | Poison:
-    """A distribution with its arguments; POISON after a diagnostic."""
+def _component(context: Context, node: ast.Expression, scope: Scope) -> Call | Truncation | Poison:
+    """A distribution with its arguments, truncated or not; POISON after a diagnostic."""
     if not isinstance(node, ast.Call):
         return context.error(
             "E0502",
@@ -55,8 +54,8 @@ def _component(context: Context, node: ast.Expression, scope: Scope) -> Call | P
         return POISON
     if found is None or not isinstance(found[0], ast.Energy):
         name = node.function.text
-        if name == "truncate":
-            return context.not_yet("`truncate` after `report … ~` is", node.span)
+        if _calls(node, "truncate"):
+            return Truncation.read(context, node, scope)
         context.error(
             "E0202", f"there is no distribution `{name}`", node.function.span,
             fix=did_you_mean(name, context.callable_names(ast.Energy)),
@@ -70,8 +69,10 @@ def _component(context: Context, node: ast.Expression, scope: Scope) -> Call | P
 # --- one distribution -------------------------------------------------------------------------------------------
 
 
-def _required(context: Context, call: Call, batch: Shape) -> Found:
+def _required(context: Context, call: Call | Truncation | _Mixture, batch: Shape) -> Found:
     """`_drawn`, a reason against it as a diagnostic."""
+    if not isinstance(call, Call):
+        return call.drawn(context, batch)
     found = _drawn(context, call, batch)
     if isinstance(found, str):
         return context.error(
@@ -178,7 +179,7 @@ def _known(found: Found) -> Expr:
 class _Mixture:
     """`mixture(d, e, …, weights = w)`: each element draws a component by its weight, then from the component."""
 
-    def __init__(self, span: Span, components: list[Call], weights: Expr, batch: Shape) -> None:
+    def __init__(self, span: Span, components: list[Call | Truncation], weights: Expr, batch: Shape) -> None:
         self.span, self.components, self.weights, self.batch = span, components, weights, batch
 
     @classmethod

@@ -7,18 +7,19 @@ to the support, as in Stan.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING
 
 from energylang.check.closures import expanded
 from energylang.check.context import POISON, Context, Found, Meaning, Poison, Scope, literal
-from energylang.check.distributions import Call, tilde_call
+from energylang.check.distributions import Call, predictive_call, tilde_call
 from energylang.check.expressions import apply, expression, shaped
 from energylang.check.supports import base_symbol, bound_of_part, same_bound, support_bounds
 from energylang.diagnostics import Label
-from energylang.ir.nodes import Expr, Literal, Variable
-from energylang.ir.types import SPACES, show_bound
+from energylang.ir.nodes import Expr, Literal, Local, Quantile, Random, Reference, Variable
+from energylang.ir.operations import OperationError, broadcast_shapes
+from energylang.ir.types import ANYWHERE, SPACES, Kind, Shape, Space, Type, show_bound
 from energylang.syntax import ast
 
 if TYPE_CHECKING:
@@ -34,6 +35,68 @@ def truncated(context: Context, target: Expr, node: ast.Call, scope: Scope) -> D
     """The density; POISON after a diagnostic."""
     from energylang.check.densities import Density
 
+    read = _read(context, node, scope)
+    if isinstance(read, Poison):
+        return POISON
+    inner, declaration, low, high = read
+    value, call = tilde_call(context, target, inner, declaration, scope, cut=True)
+    if isinstance(value, Poison) or call is None:
+        return POISON
+    cut = _cut(context, call, low, high, node)
+    if isinstance(cut, Poison) or not _fits_space(context, call, target, cut.lower, cut.upper):
+        return POISON
+    tails = _cut_tails(context, call, cut, node)
+    if isinstance(tails, Poison):
+        return POISON
+    mass = _log_mass(context, *tails, node)
+    total = (
+        value
+        if mass is None
+        else POISON
+        if isinstance(mass, Poison)
+        else apply(context, "add", [value, mass], node.span)
+    )
+    guarded = total if isinstance(total, Poison) else _outside(context, call, target, total, cut, node)
+    if isinstance(guarded, Poison):
+        return POISON
+    if guarded.type.shape != call.batch:
+        return context.error(
+            "E0301", f"the bounds of `{call.name}` do not fit the target", node.span,
+            related=[Label(target.span, f"the target is {shaped(target)}")],
+            fix="bounds broadcast to the target's shape and never enlarge it",
+        )  # fmt: skip
+    bounds = tuple(b for b in (cut.lower, cut.upper) if isinstance(b, Expr))
+    drawn = cut_draw(context, call, cut, tails, call.batch, node)
+    draw, why = (None, f"`{call.name}` cannot be drawn from: {drawn}") if isinstance(drawn, str) else (drawn, "")
+    if isinstance(draw, Poison):
+        return POISON
+    return Density(guarded, f"truncate({call.name})", (*call.conditions.values(), *bounds), True, draw, why)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The bounds that are left, of the support or of `truncate`; `low` and `high` where it is those of `truncate`."""
+
+    lower: Bound
+    upper: Bound
+    low: Bound | None
+    high: Bound | None
+
+
+def _cut(context: Context, call: Call, low: Bound, high: Bound, node: ast.Call) -> Cut | Poison:
+    bottom, top = support_bounds(context, call)
+    lower = bottom if _known_at_most(low, bottom) else low
+    upper = top if _known_at_most(top, high) else high
+    if isinstance(lower, float) and isinstance(upper, float) and not _room(call, lower, upper):
+        return context.error(
+            "E0421", f"`{call.name}` has no mass between {show_bound(low)} and {show_bound(high)}", node.span,
+            fix="the lower bound first, inside the support of the distribution",
+        )  # fmt: skip
+    return Cut(lower, upper, None if lower is bottom else lower, None if upper is top else upper)
+
+
+def _read(context: Context, node: ast.Call, scope: Scope) -> tuple[ast.Call, ast.Energy, Bound, Bound] | Poison:
+    """The call of the distribution, its declaration and the bounds; POISON after a diagnostic."""
     inner, low, high = _arguments(context, node, scope)
     if inner is None or low is None or high is None:
         return POISON
@@ -45,40 +108,7 @@ def truncated(context: Context, target: Expr, node: ast.Call, scope: Scope) -> D
         return context.error(
             "E0206", f"`truncate` takes a distribution, and `{inner.function.text}` is none", inner.span, fix=FORM
         )
-    value, call = tilde_call(context, target, inner, declaration, scope, cut=True)
-    if isinstance(value, Poison) or call is None:
-        return POISON
-    bottom, top = support_bounds(context, call)
-    lower = bottom if _known_at_most(low, bottom) else low
-    upper = top if _known_at_most(top, high) else high
-    if isinstance(lower, float) and isinstance(upper, float) and not _room(call, lower, upper):
-        return context.error(
-            "E0421", f"`{call.name}` has no mass between {show_bound(low)} and {show_bound(high)}", node.span,
-            fix="the lower bound first, inside the support of the distribution",
-        )  # fmt: skip
-    if not _fits_space(context, call, target, lower, upper):
-        return POISON
-    cut_low, cut_high = None if lower is bottom else lower, None if upper is top else upper
-    mass = _log_mass(context, call, cut_low, cut_high, node)
-    total = (
-        value
-        if mass is None
-        else POISON
-        if isinstance(mass, Poison)
-        else apply(context, "add", [value, mass], node.span)
-    )
-    guarded = total if isinstance(total, Poison) else _outside(context, call, target, total, cut_low, cut_high, node)
-    if isinstance(guarded, Poison):
-        return POISON
-    if guarded.type.shape != call.batch:
-        return context.error(
-            "E0301", f"the bounds of `{call.name}` do not fit the target", node.span,
-            related=[Label(target.span, f"the target is {shaped(target)}")],
-            fix="bounds broadcast to the target's shape and never enlarge it",
-        )  # fmt: skip
-    bounds = tuple(b for b in (lower, upper) if isinstance(b, Expr))
-    why = "it is truncated"
-    return Density(guarded, f"truncate({call.name})", (*call.conditions.values(), *bounds), True, None, why)
+    return inner, declaration, low, high
 
 
 def _arguments(context: Context, node: ast.Call, scope: Scope) -> tuple[ast.Call | None, Bound | None, Bound | None]:
@@ -146,22 +176,29 @@ def _fits_space(context: Context, call: Call, target: Expr, low: Bound, high: Bo
     return False
 
 
-def _log_mass(context: Context, call: Call, low: Bound | None, high: Bound | None, node: ast.Call) -> Found | None:
-    """log P(low <= X <= high); None where nothing is cut."""
+Tails = tuple[Expr, Expr]
+"""log P(X <= x) and log P(X > x)."""
+
+
+def _cut_tails(context: Context, call: Call, cut: Cut, node: ast.Call) -> tuple[Tails | None, Tails | None] | Poison:
+    """The tails just below the lower bound, and at the upper one; None where there is none. POISON after a diagnostic."""
     below = above = None
-    if low is not None:
-        start: Found = _number(low, call)
+    if cut.low is not None:
+        start: Found = _number(cut.low, call)
         if _discrete(call):
             start = apply(context, "sub", [start, literal(1, node.span)], node.span)
-        if isinstance(start, Poison):
-            return POISON
-        below = _tails(context, call, start, node)
+        below = None if isinstance(start, Poison) else _tails(context, call, start, node)
         if below is None:
             return POISON
-    if high is not None:
-        above = _tails(context, call, _number(high, call), node)
+    if cut.high is not None:
+        above = _tails(context, call, _number(cut.high, call), node)
         if above is None:
             return POISON
+    return below, above
+
+
+def _log_mass(context: Context, below: Tails | None, above: Tails | None, node: ast.Call) -> Found | None:
+    """log P(low <= X <= high); None where nothing is cut."""
     if below is None or above is None:
         return below[1] if below is not None else above[0] if above is not None else None
     return _between(context, below, above, node)
@@ -173,7 +210,7 @@ def _number(bound: Bound, call: Call) -> Expr:
     return literal(int(bound) if _discrete(call) and bound == int(bound) else bound, call.span)
 
 
-def _tails(context: Context, call: Call, at: Expr, node: ast.Call) -> tuple[Expr, Expr] | None:
+def _tails(context: Context, call: Call, at: Expr, node: ast.Call) -> Tails | None:
     """(log P(X <= at), log P(X > at)), the one from the other where only one is declared; None after a diagnostic."""
     home = context.home(call.declaration)
     values = [at, *(call.conditions[p.name.text] for p in call.signature.conditions)]
@@ -232,7 +269,7 @@ def _complement(context: Context, log_probability: Found | None, node: ast.Call)
     return _chain(context, log_probability, ("expm1", "neg", "log"), node)
 
 
-def _between(context: Context, below: tuple[Expr, Expr], above: tuple[Expr, Expr], node: ast.Call) -> Found:
+def _between(context: Context, below: Tails, above: Tails, node: ast.Call) -> Found:
     """log(F(high) - F(low)), from the tail that does not cancel: the lower one where F(high) < 1 - F(low)."""
 
     def difference(large: Expr, small: Expr) -> Found:
@@ -248,13 +285,13 @@ def _between(context: Context, below: tuple[Expr, Expr], above: tuple[Expr, Expr
 
 
 def _outside(
-    context: Context, call: Call, target: Expr, value: Expr, low: Bound | None, high: Bound | None, node: ast.Call
-) -> Found:
+    context: Context, call: Call, target: Expr, value: Expr, cut: Cut, node: ast.Call
+) -> Found:  # fmt: skip
     """Infinite energy outside the bounds, for targets whose values the space does not bound."""
     if isinstance(base_symbol(target), Variable) and not _discrete(call):
         return value
     found: Found = value
-    for bound, operation in ((low, "lt"), (high, "gt")):
+    for bound, operation in ((cut.low, "lt"), (cut.high, "gt")):
         if isinstance(found, Poison) or bound is None:
             continue
         beyond = apply(context, operation, [target, _number(bound, call)], node.span)
@@ -262,3 +299,102 @@ def _outside(
             return POISON
         found = apply(context, "where", [beyond, literal(inf, node.span), found], node.span)
     return found
+
+
+# --- draws ------------------------------------------------------------------------------------------------------
+
+
+class Truncation:
+    """`truncate(d(…), …)` without a target, as `report a ~ …` draws it."""
+
+    def __init__(self, call: Call, cut: Cut, tails: tuple[Tails | None, Tails | None], batch: Shape, node: ast.Call):
+        self.call, self.cut, self.tails, self.batch, self.node = call, cut, tails, batch, node
+        self.span = node.span
+
+    @classmethod
+    def read(cls, context: Context, node: ast.Call, scope: Scope) -> Truncation | Poison:
+        """Its parts, and the batch that its arguments and bounds broadcast to; POISON after diagnostics."""
+        read = _read(context, node, scope)
+        if isinstance(read, Poison):
+            return POISON
+        inner, declaration, low, high = read
+        call = predictive_call(context, inner, declaration, scope)
+        cut = POISON if isinstance(call, Poison) else _cut(context, call, low, high, node)
+        if isinstance(call, Poison) or isinstance(cut, Poison):
+            return POISON
+        tails = _cut_tails(context, call, cut, node)
+        if isinstance(tails, Poison):
+            return POISON
+        bounds = [b for b in (cut.lower, cut.upper) if isinstance(b, Expr)]
+        try:
+            batch = broadcast_shapes([call.batch, *(b.type.shape for b in bounds)])
+        except OperationError as problem:
+            spans = [inner.span, *(b.span for b in bounds)]
+            return context.error(
+                "E0301", "a distribution and the bounds of `truncate` do not fit together", node.span,
+                related=[Label(spans[i], "this is one of them") for i in problem.blame], cause=problem.cause,
+                fix="give them one batch shape",
+            )  # fmt: skip
+        return cls(call, cut, tails, batch, node)
+
+    def drawn(self, context: Context, batch: Shape) -> Found:
+        """A draw for every element of a batch."""
+        found = cut_draw(context, self.call, self.cut, self.tails, batch, self.node)
+        if isinstance(found, str):
+            return context.error(
+                "E0530", f"`{self.call.name}` cannot be drawn from: {found}", self.span,
+                fix="draw from a distribution of numbers",
+            )  # fmt: skip
+        return found
+
+
+def cut_draw(
+    context: Context, call: Call, cut: Cut, tails: tuple[Tails | None, Tails | None], batch: Shape, node: ast.Call
+) -> Found | str:
+    """A draw between the bounds by the inverse of the distribution function; a text, the end of a sentence, says why there is none.
+
+    With U uniform, F(x) = F(low) + U (F(high) - F(low)) is (1 - U) F(low) + U F(high), a sum in which nothing cancels,
+    and 1 - F(x) is the same of the complements. Both in logs, so that the far tails of a distribution are as good as its
+    middle.
+    """
+    declared = call.signature.variables[0].type
+    assert declared is not None
+    discrete = _discrete(call)
+    if declared.dims or declared.name.text not in ("real", "positive", "unit", "interval", "count"):
+        return f"a truncated {declared.name.text} has no sampler"
+    span = node.span
+    one = literal(1.0, span)
+    minus_log = Random(
+        Type(Kind.REAL, batch), span, "exponential", ("beta",), (one,), 0, range=SPACES["positive"].range
+    )
+    log_u = apply(context, "neg", [minus_log], span)
+    log_rest = _chain(context, minus_log, ("neg", "expm1", "neg", "log"), node)
+    if isinstance(log_u, Poison) or isinstance(log_rest, Poison):
+        return POISON
+    sought: list[Expr] = []
+    for tail in (0, 1):
+        # Where nothing is cut the distribution function is 0 below and 1 above, its complement the other way round.
+        parts: list[Found] = []
+        for ends, weight, certain in ((tails[0], log_rest, tail == 1), (tails[1], log_u, tail == 0)):
+            if ends is not None:
+                parts.append(apply(context, "add", [ends[tail], weight], span))
+            elif certain:
+                parts.append(weight)
+        known = [p for p in parts if not isinstance(p, Poison)]
+        found = known[0] if len(known) == 1 else apply(context, "logaddexp", known, span)
+        if len(known) < len(parts) or isinstance(found, Poison):
+            return POISON
+        sought.append(found)
+    kind = Kind.INT if discrete else Kind.REAL
+    local = Local("x", Space("int" if discrete else "real", batch), span)
+    place = Reference(local.space.type, span, local, range=ANYWHERE)
+    said = len(context.diagnostics.found)
+    at = _tails(context, call, place, node)
+    if at is None:
+        return POISON
+    del context.diagnostics.found[said:]  # lints about functions that were said of the density itself
+    if any(e.type.shape != batch for e in at):
+        return "its distribution function is not a number for each number"
+    low, high = (b if isinstance(b, Expr) else literal(b, span) for b in (cut.lower, cut.upper))
+    known_range = SPACES[declared.name.text].range if declared.name.text != "interval" else ANYWHERE
+    return Quantile(Type(kind, batch), span, (local,), (low, high, sought[0], sought[1]), at, range=known_range)

@@ -12,6 +12,7 @@ from energylang.ir.nodes import (
     Expr,
     Law,
     Normalisation,
+    Quantile,
     Random,
     Reference,
     Symbol,
@@ -123,7 +124,7 @@ def _shifted(law: Law, symbol: Symbol) -> bool:
             dependent[id(node)] = len(node.type.shape)
             continue
         ranks = {dependent[id(c)] for c in below if id(c) in dependent}
-        if not ranks or isinstance(node, Random):
+        if not ranks or isinstance(node, Random | Quantile):
             continue
         if not isinstance(node, Apply) or node.type.shape[:1] != (length,) or len(ranks) > 1:
             return False

@@ -87,7 +87,7 @@ class Let(Symbol):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Local(Symbol):
-    """A parameter of a body that is computed many times: of a `Map`, a `Loop` or a `Trajectory`."""
+    """A parameter of a body that is computed many times: of a `Map`, a `Loop`, a `Trajectory` or a `Quantile`."""
 
 
 @dataclass(eq=False, slots=True)
@@ -208,7 +208,21 @@ class Trajectory(Expr):
         return (self.body,)
 
 
-Binder = Map | Loop | Trajectory
+@dataclass(frozen=True, eq=False, slots=True)
+class Quantile(Expr):
+    """Where a distribution function has a given value: the least number between two bounds at which it is that large.
+
+    bodies: the log of the distribution function at the parameter, and of its complement. arguments: the bounds (those of
+    integers belong to what is looked through), then the log of the value sought and of its complement, the smaller of
+    which decides. Everything has the shape of the node or broadcasts to it. NaN where the bodies are.
+    """
+
+    parameters: tuple[Local]
+    arguments: tuple[Expr, Expr, Expr, Expr]
+    bodies: tuple[Expr, Expr]
+
+
+Binder = Map | Loop | Trajectory | Quantile
 """Nodes with bodies that are computed for many values of their parameters."""
 
 
@@ -258,7 +272,7 @@ def children(expr: Expr) -> tuple[Expr, ...]:
     """The operands, in order; of what has bodies its arguments, then its bodies; of a `Marginal` the values of its terms."""
     if isinstance(expr, Apply | Random | Extern):
         return expr.arguments
-    if isinstance(expr, Map | Loop | Trajectory):
+    if isinstance(expr, Binder):
         return (*expr.arguments, *expr.bodies)
     if isinstance(expr, Output):
         return (expr.loop,)
@@ -287,6 +301,9 @@ def with_children(expr: Expr, operands: tuple[Expr, ...]) -> Expr:
     if isinstance(expr, Trajectory):
         start, times, origin, body = operands
         return replace(expr, arguments=(start, times, origin), body=body)
+    if isinstance(expr, Quantile):
+        low, high, below, above, *bodies = operands
+        return replace(expr, arguments=(low, high, below, above), bodies=(bodies[0], bodies[1]))
     if isinstance(expr, Marginal):
         terms = tuple(replace(t, value=value) for t, value in zip(expr.terms, operands, strict=True))
         return replace(expr, terms=terms)

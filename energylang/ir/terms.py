@@ -16,6 +16,7 @@ from energylang.ir.nodes import (
     Loop,
     Map,
     Marginal,
+    Quantile,
     Reference,
     Term,
     Trajectory,
@@ -72,7 +73,7 @@ class Analysis:
             group = OPERATIONS[expr.operation].group if isinstance(expr, Apply) else "elementwise"
             mixes = bool(found) and (
                 group not in ("elementwise", "gather")
-                or isinstance(expr, Loop | Trajectory)
+                or isinstance(expr, Loop | Trajectory | Quantile)
                 or (isinstance(expr, Map) and bool(self._variables[id(expr.body)]))
             )
             self._mixing[id(expr)] = mixes or any(self._mixing[id(c)] for c in children(expr))

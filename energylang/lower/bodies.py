@@ -1,4 +1,4 @@
-"""How bodies are computed for many values of their parameters: mapped over a batch, carried along a loop, solved.
+"""How bodies are computed for many values of their parameters: mapped over a batch, carried along a loop, solved, inverted.
 
 What does not depend on the parameters is computed before (`energylang.ir.bodies.invariants`) and found in `values`.
 """
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from energylang.ir.bodies import invariants
-from energylang.ir.nodes import Binder, Loop, Map, Trajectory
+from energylang.ir.nodes import Binder, Loop, Map, Quantile, Trajectory
 from energylang.ir.types import Dim, Kind
 from energylang.lower.operations import Backend
 
@@ -41,6 +41,10 @@ def compute_body(
     if isinstance(expr, Loop):
         kinds = [Kind.REAL] * len(expr.bodies) if relaxed else kinds_of(expr)
         return _looped(expr, kinds, arguments, body, dims, backend)
+    if isinstance(expr, Quantile):
+        from energylang.lower.quantile import quantile
+
+        return quantile(body, *arguments, shape=_sizes(expr.type.shape, dims), integers=expr.type.kind is Kind.INT)
     return _solved(expr, arguments, known, environment, dims, backend, compute)
 
 

@@ -23,6 +23,7 @@ from energylang.ir.nodes import (
     Map,
     Marginal,
     Output,
+    Quantile,
     Random,
     Recovered,
     Reference,
@@ -121,7 +122,7 @@ def _value(
             return called(expr, [values[id(a)] for a in expr.arguments], dims, backend)
         case Output(loop=loop, place=place):
             return values[id(loop)][place]
-        case Map() | Loop() | Trajectory():
+        case Map() | Loop() | Trajectory() | Quantile():
             return compute_body(expr, values, environment, dims, backend, evaluate)
     raise TypeError(f"cannot evaluate {type(expr).__name__}")
 
