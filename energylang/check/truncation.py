@@ -322,9 +322,6 @@ class Truncation:
         cut = POISON if isinstance(call, Poison) else _cut(context, call, low, high, node)
         if isinstance(call, Poison) or isinstance(cut, Poison):
             return POISON
-        tails = _cut_tails(context, call, cut, node)
-        if isinstance(tails, Poison):
-            return POISON
         bounds = [b for b in (cut.lower, cut.upper) if isinstance(b, Expr)]
         try:
             batch = broadcast_shapes([call.batch, *(b.type.shape for b in bounds)])
@@ -335,7 +332,8 @@ class Truncation:
                 related=[Label(spans[i], "this is one of them") for i in problem.blame], cause=problem.cause,
                 fix="give them one batch shape",
             )  # fmt: skip
-        return cls(call, cut, tails, batch, node)
+        tails = _cut_tails(context, call, cut, node)
+        return POISON if isinstance(tails, Poison) else cls(call, cut, tails, batch, node)
 
     def drawn(self, context: Context, batch: Shape) -> Found:
         """A draw for every element of a batch."""
