@@ -12,6 +12,7 @@ from energylang.check import nets, schedules
 from energylang.check.bounds import in_turn
 from energylang.check.constants import const, evaluate
 from energylang.check.context import POISON, Closure, Const, Context, Found, Meaning, Poison, Recorder, Several
+from energylang.check.defaults import fitting_default
 from energylang.check.energies import checked, space_like
 from energylang.check.expressions import meaning, taken_apart
 from energylang.check.lints import lint, without_allowed
@@ -180,6 +181,8 @@ def _datum(context: Context, declaration: ast.Data) -> Found:
     default = None
     if declaration.default is not None:
         default = _default(context, declaration.default, len(space.shape))
+        if default is not None and not fitting_default(context, declaration.name, space, declaration.default):
+            default = None
     file = context.folder + declaration.source.value if declaration.source else None
     symbol = Data(context.full(name), space, declaration.name.span, default, file)
     context.data[name] = symbol
