@@ -11,4 +11,5 @@ DRAWABLE = frozenset([
     "binomial", "binomial_logit", "beta_binomial", "geometric", "poisson", "poisson_log",
     "neg_binomial", "neg_binomial_2", "neg_binomial_2_log", "multinomial", "multinomial_logit", "dirichlet_multinomial",
     "dirichlet", "multi_normal", "multi_normal_cholesky", "multi_normal_precision", "multi_student_t",
+    "lkj_corr_cholesky", "wishart_cholesky", "inv_wishart_cholesky",
 ])  # fmt: skip

@@ -100,6 +100,8 @@ def _drawn(context: Context, call: Call, batch: Shape) -> Found | str:
     event = tuple(d for d in dims if d is not None)
     if len(event) < len(dims):
         return POISON
+    # A Cholesky factor of size k is a matrix of k rows.
+    event += event[-1:] * (SPACES[declared.name.text].event_rank - len(event))
     if home.outer is not None or call.name not in DRAWABLE:
         return _enumerated(context, call, declared, batch, event)
     kind = Type(SPACES[declared.name.text].kind, (*batch, *event))

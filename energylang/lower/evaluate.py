@@ -280,8 +280,8 @@ def _guarded(value: Any, taken: Any) -> Any:
 
 
 def _drawn(expr: Random, arguments: list[Any], key: Any, dims: Mapping[str, int]) -> Any:
-    from energylang.lower.samplers import SAMPLERS
+    from energylang.lower.samplers import draw
 
     shape = tuple(d.evaluate(dims) for d in expr.type.shape)
     given = dict(zip(expr.names, arguments, strict=True))
-    return SAMPLERS[expr.distribution](key, given, shape[: len(shape) - expr.event_rank])
+    return draw(expr.distribution, key, given, shape, expr.event_rank)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from energylang.lower import noise
 from energylang.lower.noise import Shape, fold
 from energylang.lower.sampler import Sampler, clip_finite, clip_positive, clip_unit, scalars
 from energylang.lower.samplers_counts import COUNTS
+from energylang.lower.samplers_matrices import MATRICES
 from energylang.lower.samplers_vectors import VECTORS
 
 
@@ -156,4 +158,12 @@ SAMPLERS: dict[str, Sampler] = {
     **COUNTS,
     **VECTORS,
 }
-"""By the name of the distribution. The same names, without JAX, stand in `energylang.check.draws`."""
+"""By the name of the distribution. These names and those of `MATRICES`, without JAX, stand in `energylang.check.draws`."""
+
+
+def draw(name: str, key: Array, arguments: Mapping[str, Any], shape: Shape, event_rank: int) -> Array:
+    """An array of a shape, its last `event_rank` axes one event, drawn from the distribution of a name."""
+    batch = shape[: len(shape) - event_rank]
+    if name in MATRICES:
+        return MATRICES[name](key, arguments, batch, shape[len(batch) :])
+    return SAMPLERS[name](key, arguments, batch)

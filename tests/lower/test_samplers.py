@@ -16,6 +16,7 @@ from scipy import stats
 
 from energylang.check.draws import DRAWABLE
 from energylang.lower.samplers import SAMPLERS
+from energylang.lower.samplers_matrices import MATRICES
 from energylang.syntax.library import parse_library
 from tests.support.invariance import chi_square, distance, dkwm_threshold, seed
 from tests.support.laws import LAWS
@@ -58,7 +59,7 @@ def keyed(request):
 
 def test_what_can_be_drawn_is_declared():
     library = {d.name.text for d in parse_library("distributions").declarations}
-    assert set(SAMPLERS) == DRAWABLE
+    assert {*SAMPLERS, *MATRICES} == DRAWABLE
     assert library >= DRAWABLE
 
 
@@ -196,3 +197,51 @@ def test_batches():
     assert draw("ordered_logistic", key, cutpoints, (3, 2)).tolist() == [[0, 2]] * 3
     precise = {"mu": jnp.zeros((4, 1, 2)), "Omega": jnp.broadcast_to(jnp.eye(2), (3, 2, 2))}
     assert draw("multi_normal_precision", key, precise, (4, 3)).shape == (4, 3, 2)
+
+
+SCALE = np.array([[1.5, 0.0, 0.0], [0.4, 0.8, 0.0], [-0.3, 0.5, 1.1]])
+
+
+def matrices(name, arguments, request, k):
+    """float64[draws, k, k]: the matrices whose Cholesky factors are drawn, which are lower with positive diagonals."""
+    drawn = partial(MATRICES[name], batch=(DRAWS,), event=(k, k))
+    lower = np.asarray(jax.jit(drawn)(keyed(request), traced(arguments)), np.float64)
+    assert (np.triu(lower, 1) == 0).all()
+    assert (np.diagonal(lower, axis1=1, axis2=2) > 0).all()
+    return lower @ np.swapaxes(lower, 1, 2)
+
+
+@pytest.mark.parametrize(("eta", "k"), [(0.7, 3), (2.0, 2), (1.0, 5)])
+def test_lkj_correlations(eta, k, request):
+    """Every correlation is 2 Beta(a, a) - 1 with a = eta + (k - 2) / 2 (Lewandowski, Kurowicka and Joe 2009, section 3)."""
+    found = matrices("lkj_corr_cholesky", {"eta": eta}, request, k)
+    assert np.allclose(np.diagonal(found, axis1=1, axis2=2), 1, atol=1e-5)
+    for i, j in {(1, 0), (k - 1, 0), (k - 1, k - 2)}:
+        law = stats.beta(eta + 0.5 * (k - 2), eta + 0.5 * (k - 2), loc=-1, scale=2)
+        assert distance(found[:, i, j], law.cdf) < dkwm_threshold(DRAWS)
+        twin = stats.beta(2 * eta + 0.5 * (k - 2), 2 * eta + 0.5 * (k - 2), loc=-1, scale=2)
+        assert distance(found[:, i, j], twin.cdf) > dkwm_threshold(DRAWS)
+
+
+@pytest.mark.parametrize("direction", [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.5, -1.0, 2.0]])
+def test_wishart_matrices(direction, request):
+    """c' W c / c' S c is chi-squared of nu degrees; of an inverse one c' S^-1 c / c' W^-1 c with W^-1 Wishart too."""
+    nu, c = 5.5, np.asarray(direction)
+    scale = SCALE @ SCALE.T
+    found = matrices("wishart_cholesky", {"nu": nu, "L_S": SCALE}, request, 3)
+    ratio = np.einsum("i,nij,j->n", c, found, c) / (c @ scale @ c)
+    assert distance(ratio, stats.chi2(nu).cdf) < dkwm_threshold(DRAWS)
+    assert distance(ratio, stats.chi2(1.2 * nu).cdf) > dkwm_threshold(DRAWS)
+    inverse = np.linalg.inv(matrices("inv_wishart_cholesky", {"nu": nu, "L_S": SCALE}, request, 3))
+    ratio = np.einsum("i,nij,j->n", c, inverse, c) / (c @ np.linalg.inv(scale) @ c)
+    assert distance(ratio, stats.chi2(nu).cdf) < dkwm_threshold(DRAWS)
+    assert distance(ratio, stats.chi2(1.2 * nu).cdf) > dkwm_threshold(DRAWS)
+
+
+def test_the_factor_of_a_wishart_is_not_that_of_its_transpose(request):
+    """Off the diagonal too: the mean of W is nu S."""
+    found = matrices("wishart_cholesky", {"nu": 5.5, "L_S": SCALE}, request, 3)
+    scale = SCALE @ SCALE.T
+    error = np.sqrt(5.5 * (scale**2 + np.outer(np.diag(scale), np.diag(scale))) / DRAWS)
+    assert (np.abs(found.mean(0) - 5.5 * scale) < 5 * error).all()
+    assert not (np.abs(found.mean(0) - 5.5 * SCALE.T @ SCALE) < 5 * error).all()
