@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import prod
+from math import inf, prod
 from typing import Any
 
 import numpy as np
 
 from energylang.datafiles import memory
 from energylang.diagnostics import Diagnostic
-from energylang.ir.nodes import Apply, Condition, Data, Expr, Let, Trajectory, symbols, walk
+from energylang.ir.nodes import Apply, Condition, Data, Expr, Law, Let, Literal, Trajectory, symbols, walk
 from energylang.ir.types import Dim
 from energylang.lower.evaluate import evaluate
 from energylang.lower.operations import NUMPY
@@ -33,6 +33,39 @@ def problems_of(roots: Sequence[Expr], values: Mapping[str, Any], dims: Mapping[
 def wrong_values(roots: Sequence[Expr], values: Mapping[str, Any], dims: Mapping[str, int]) -> list[Diagnostic]:
     """Where data decide what has no meaning."""
     return negative_sizes(roots, dims) or wrong_indices(roots, values, dims) or wrong_times(roots, values, dims)
+
+
+def impossible(observations: Sequence[Law], values: Mapping[str, Any], dims: Mapping[str, int]) -> list[Diagnostic]:
+    """Data that a distribution gives no density, whatever the variables are: more successes than trials."""
+    found = []
+    for law in observations:
+        for node in walk(law.energy):
+            if not isinstance(node, Apply) or node.operation != "where":
+                continue
+            condition, *branches = node.arguments
+            inputs = symbols(condition)
+            known = inputs and all(isinstance(s, Data | Let | Condition) and s.key in values for s in inputs)
+            never = [isinstance(b, Literal) and b.value == inf for b in branches]
+            if not known or not any(never):
+                continue
+            environment = {s: values[s.key] for s in symbols(condition, law.target) if s.key in values}
+            with np.errstate(all="ignore"):
+                taken, target = (np.asarray(v) for v in evaluate([condition, law.target], environment, dims, NUMPY))
+            bad = taken if never[0] else ~taken
+            if bad.any():
+                place = tuple(int(axis[0]) for axis in np.nonzero(np.atleast_1d(bad)))
+                value = target[place[: target.ndim]] if target.ndim else target
+                name = law.name if law.whole else law.target.span.text
+                shown = f"{name}[{', '.join(map(str, place))}]" if bad.ndim else name
+                count = f"{int(bad.sum())} of {bad.size} entries are so" if bad.size > 1 else ""
+                found.append(
+                    Diagnostic(
+                        "E0704", f"`{shown}` is {value}, which has no density here", law.span, cause=count,
+                        fix="mend the data, or what bounds them",
+                    )
+                )  # fmt: skip
+                break
+    return found
 
 
 def negative_sizes(roots: Sequence[Expr], dims: Mapping[str, int]) -> list[Diagnostic]:

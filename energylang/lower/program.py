@@ -31,7 +31,7 @@ from energylang.ir.nodes import (
     walk,
 )
 from energylang.ir.types import Dim
-from energylang.lower.bounds import MOST_ENTRIES, MOST_SITES, empty_reductions, too_large, wrong_values
+from energylang.lower.bounds import MOST_ENTRIES, MOST_SITES, empty_reductions, impossible, too_large, wrong_values
 from energylang.lower.colouring import colour, conflicts
 from energylang.lower.data import Bound
 from energylang.lower.elimination import Elimination, eliminations
@@ -161,6 +161,7 @@ def lower(energy: Energy, bound: Bound) -> EnergyProgram:
         or _empty(energy, dims)
         or _too_large(energy, dims)
         or wrong_values(energy.roots, bound.values, dims)
+        or impossible(energy.observations, bound.values, dims)
     )
     if problems:
         raise DiagnosticError(problems)

@@ -78,3 +78,24 @@ def test_bindings_are_checked_as_data_are():
     )
     with pytest.raises(DiagnosticError, match="the axis has 3 entries"):
         model.plan("sample")
+
+
+IMPOSSIBLE = {
+    "`k[1]` is 7": "data k: count[K] = [2, 7, 3]\nenergy e(p: unit) {\n  k ~ binomial(5, p)\n}",
+    "`z[2]` is 3.0": "data z: real[M] = [0.1, 0.9, 3]\nenergy e(m: real) {\n  m ~ normal(0, 1)\n  z ~ truncate(normal(m, 1), 0, 2)\n}",
+    "`y[1:][0]` is 0.5": "data y: positive[M] = [2, 0.5]\nenergy e(a: positive) {\n  a ~ gamma(2, 1)\n  y[1:] ~ pareto(1, a)\n}",
+}
+
+
+@pytest.mark.parametrize("words", IMPOSSIBLE)
+def test_data_that_have_no_density_whatever_the_variables_are(words):
+    with pytest.raises(DiagnosticError) as refused:
+        energylang.compile(IMPOSSIBLE[words])["e"]
+    (found,) = refused.value.diagnostics
+    assert found.code == "E0704"
+    assert words in found.message
+
+
+def test_what_variables_decide_is_left_to_the_run():
+    text = "data k: count[K] = [2, 7, 3]\nenergy e(n: count) {\n  n ~ poisson(8)\n  k ~ binomial(n, 0.5)\n}"
+    energylang.compile(text)["e"]
