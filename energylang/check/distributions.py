@@ -15,7 +15,7 @@ from energylang.check.mapping import mapped, plain_space
 from energylang.check.spaces import dim_of, within
 from energylang.check.supports import base_symbol, sums_to_one, supported
 from energylang.diagnostics import Label
-from energylang.ir.nodes import Apply, Expr, Literal, Local, Reference
+from energylang.ir.nodes import Apply, Expr, Let, Literal, Local, Reference
 from energylang.ir.operations import OperationError, broadcast_shapes
 from energylang.ir.types import ANYWHERE, SPACES, Dim, Range, Shape, Space, show_shape
 from energylang.source import Span
@@ -405,7 +405,7 @@ def _doubtful(context: Context, call: Call, name: str, value: Expr) -> None:
     root = value
     while isinstance(root, Apply) and root.operation == "index":
         root = root.arguments[0]
-    if isinstance(root, Reference) and not isinstance(root.symbol, Local) and root.symbol.space.kind == "real":
+    if isinstance(root, Reference) and not isinstance(root.symbol, Local | Let) and root.symbol.space.kind == "real":
         declared = next(p.type for p in call.signature.conditions if p.name.text == name)
         wanted = declared.name.text if declared is not None else "positive"
         context.diagnostics.add(

@@ -19,7 +19,7 @@ from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.ir.nodes import Expr, Marginal, Symbol, Variable, walk
 from energylang.lower.evaluate import evaluate
 from energylang.lower.factors import Factors, factors_of, scatter_add
-from energylang.lower.forest import Forest, forest_of
+from energylang.lower.forest import Forest, forest_of, summed_out
 from energylang.lower.operations import Backend
 from energylang.lower.spaces import CodeSlot
 
@@ -121,7 +121,7 @@ class Elimination:
             whole = (*scope, site)
             joint = sum(_spread(backend, table, part, whole) for part, table in mine)
             steps.append((site, scope, joint))
-            rest = -backend.special.logsumexp(-joint, axis=-1)
+            rest = summed_out(backend, joint, -1)
             if scope:
                 pool.append((scope, rest))
             else:

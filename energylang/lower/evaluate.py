@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
-import numpy as np
-
 from energylang.ir.bodies import invariants
 from energylang.ir.nodes import (
     Apply,
@@ -127,7 +125,7 @@ def _value(
     raise TypeError(f"cannot evaluate {type(expr).__name__}")
 
 
-_SINGULAR = frozenset(
+SINGULAR = frozenset(
     [
         "div",
         "pow",
@@ -156,6 +154,7 @@ _SINGULAR = frozenset(
         "log_bessel_i1",
         "gammainc",
         "gammaincc",
+        "kl_div",
     ]
 )
 """Operations whose derivative can be infinite where their value is not selected."""
@@ -217,7 +216,7 @@ class _Selections:
                 continue
             assert isinstance(node, Apply)
             depths[id(node)] = depth
-            singular = singular or node.operation in _SINGULAR
+            singular = singular or node.operation in SINGULAR
             pending.extend((argument, depth + (node.operation == "where")) for argument in node.arguments)
         return list(entering.values()), singular
 
@@ -268,14 +267,12 @@ def _selects(expr: Expr) -> TypeGuard[Apply]:
 
 
 def _guarded(value: Any, taken: Any) -> Any:
-    """A real value without its derivative where a mask is false; where it is wider than the value: everywhere false."""
+    """A real value without its derivative where a mask is false; as wide as both, for one value enters many elements."""
     import jax
     import jax.numpy as jnp
 
     if not jnp.issubdtype(jnp.result_type(value), jnp.floating):
         return value
-    if np.broadcast_shapes(jnp.shape(value), jnp.shape(taken)) != jnp.shape(value):
-        taken = jnp.any(taken)
     return jnp.where(taken, value, jax.lax.stop_gradient(value))
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from energylang.ir.nodes import Apply, DimValue, Expr, Literal, Local, Map, Marginal, Reference, Variable
+from energylang.ir.nodes import Apply, DimValue, Expr, Literal, Local, Map, Marginal, Reference, Variable, walk
 from energylang.ir.operations import OPERATIONS, type_of
-from energylang.ir.types import Dim, Type
-from energylang.lower.evaluate import operands_first
+from energylang.ir.types import Dim, Kind, Type
+from energylang.lower.evaluate import SINGULAR, operands_first
 from energylang.lower.operations import Backend
 from energylang.lower.spaces import CodeSlot
 from energylang.lower.structure import Continuous, Gather, Quadratic, Structured, structure
@@ -118,12 +119,12 @@ class Factors:
                 expression, locals_ = single
                 for local, number in locals_.items():
                     inner[local] = backend.xp.reshape(chosen[number], (1,) * len(local.space.shape))
-                return backend.xp.reshape(compute([expression], inner, self.dims, backend)[0], 1) * 1.0
+                return backend.xp.reshape(compute([_sloped(expression)], inner, self.dims, backend)[0], 1) * 1.0
             if isinstance(summand, Gather):
                 for column, value in zip(summand.columns, chosen, strict=True):
                     shape = tuple(d.evaluate(self.dims) for d in column.shape)
                     inner |= dict.fromkeys(column.locals, backend.xp.full(shape, value))
-                found = compute([summand.rows], inner, self.dims, backend)[0]
+                found = compute([_sloped(summand.rows)], inner, self.dims, backend)[0]
                 return backend.xp.broadcast_to(found, summand.shape).reshape(count) * 1.0
             place = 0
             for variable, slot in self.slots.items():
@@ -132,7 +133,8 @@ class Factors:
                         slot.shape
                     )
                     place += slot.size
-            return backend.xp.sum(compute([summand.summand.rows], inner, self.dims, backend)[0] * 1.0).reshape(1)
+            rows = compute([_sloped(summand.summand.rows)], inner, self.dims, backend)[0]
+            return backend.xp.sum(rows * 1.0).reshape(1)
 
         return scale * _over_configurations(rows, grid, backend)
 
@@ -162,6 +164,24 @@ class Factors:
         for slot in self.slots.values():
             values[slot.start : slot.start + slot.size, : slot.cardinality] = slot.decode(np.arange(slot.cardinality))
         return offset, flat[:, None] * values
+
+
+def _sloped(rows: Expr) -> Expr:
+    """The same, with a derivative of zero where it is infinite: such values weigh nothing, and log(0) has no slope."""
+    if not any(isinstance(node, Apply) and node.operation in SINGULAR for node in walk(rows)):
+        return rows
+
+    def number(value: float) -> Literal:
+        return Literal(Type(Kind.REAL), rows.span, value)
+
+    def of(operation: str, *arguments: Expr) -> Apply:
+        kind, found = type_of(operation, arguments)
+        return Apply(kind, rows.span, operation, arguments, range=found)
+
+    # A product, for a selection is part of a branch only where nothing else uses it.
+    value = of("mul", rows, number(1.0))
+    infinite = of("eq", of("abs", value), number(math.inf))
+    return of("where", infinite, of("where", of("lt", value, number(0.0)), number(-math.inf), number(math.inf)), value)
 
 
 def _total(

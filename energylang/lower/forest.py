@@ -98,7 +98,7 @@ class Forest:
             if group.depth > 1:
                 messages, offset, _ = _upwards(group, here, group.couplings(pairs, self.edges, backend), backend)
                 here, total = here[0] + messages, total + offset
-            total = total - backend.xp.sum(backend.special.logsumexp(-here, axis=-1))
+            total = total + backend.xp.sum(summed_out(backend, here, -1))
         return total
 
     def draw(self, unary: Any, pairs: Any, key: Any) -> Any:
@@ -136,6 +136,14 @@ class Forest:
         return codes[: self.count]
 
 
+def summed_out(backend: Backend, energies: Any, axis: int) -> Any:
+    """-log of the sum of exp(-energies) along an axis; its derivative is zero where all of them are infinite."""
+    xp = backend.xp
+    impossible = xp.all(energies == np.inf, axis=axis, keepdims=True)
+    found = -backend.special.logsumexp(-xp.where(impossible, 0.0, energies), axis=axis)
+    return xp.where(xp.squeeze(impossible, axis), np.inf, found)
+
+
 def _upwards(group: Group, here: Any, joint: Any, backend: Backend) -> tuple[Any, Any, Any]:
     """(messages to the roots float[width, K], their common offset, per level from the deepest the energies of its
     sites with everything below them). joint: as `Group.couplings` gives it."""
@@ -147,7 +155,7 @@ def _upwards(group: Group, here: Any, joint: Any, backend: Backend) -> tuple[Any
         energies, parents, pair = level
         pair = joint[0] if pair is None else pair
         energies = energies + messages
-        found = -backend.special.logsumexp(-(energies[:, :, None] + pair), axis=1)
+        found = summed_out(backend, energies[:, :, None] + pair, 1)
         # Messages stay near zero, so that long chains lose no digits: what is taken away is added to the total.
         low = xp.min(found, axis=-1, keepdims=True)
         low = xp.where(xp.isfinite(low), low, 0.0)

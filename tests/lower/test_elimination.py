@@ -219,3 +219,61 @@ def test_a_sum_that_is_too_large_is_refused_with_its_cost(text: str, words: str)
     (found,) = refused.value.diagnostics
     assert found.code == "E0515"
     assert words in found.message
+
+
+IMPOSSIBLE = {
+    "seen or not": ("data y: binary[N] = [0, 1, 0]", "y ~ bernoulli(p * z)"),
+    "how often": ("data y: count[N] = [0, 2, 0]", "y ~ binomial(3, p * z)"),
+    "how many": ("data y: count[N] = [0, 2, 0]", "y ~ poisson(p * z)"),
+}
+
+
+@pytest.mark.parametrize("case", IMPOSSIBLE)
+def test_values_that_cannot_be_have_no_slope(case):
+    """Occupancy: where z is 0 nothing is seen, and log(p z) has no derivative; the sum has one."""
+    data, observed = IMPOSSIBLE[case]
+    text = f"{data}\nenergy e(p: unit, z: binary[N]) {{\n  z ~ bernoulli(0.5)\n  {observed}\n}}\nenergy m = marginal(e, over = z)\n"
+    energy = el.compile(text)["m"]
+    none, some = {
+        "seen or not": (lambda p: 1 - p, lambda p: p),
+        "how often": (lambda p: (1 - p) ** 3, lambda p: 3 * p**2 * (1 - p)),
+        "how many": (lambda p: np.exp(-p), lambda p: 0.5 * p**2 * np.exp(-p)),
+    }[case]
+
+    def exact(p: float) -> float:
+        return -2 * np.log(0.5 + 0.5 * none(p)) - np.log(0.5 * some(p))
+
+    value, slope = jax.value_and_grad(lambda p: energy(p=p))(0.3)
+    assert float(value) == pytest.approx(exact(0.3), rel=1e-5)
+    assert float(slope) == pytest.approx((exact(0.3 + 1e-5) - exact(0.3 - 1e-5)) / 2e-5, rel=1e-4)
+
+
+def test_states_that_cannot_be_reached_have_no_slope():
+    """Capture and recapture: whoever is dead stays so, and everyone lives at first, so that a message is infinite."""
+    energy = el.compile(
+        """
+data seen: binary[N, T] = [[1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 1, 1]]
+data first: int[N] = [0, 1, 2]
+energy e(phi: unit, p: unit, alive: binary[N, T]) {
+  let after = [for i in N, t in T: t > first[i]]
+  alive[:, 0] ~ bernoulli(1)
+  alive[:, 1:] ~ bernoulli(if after[:, 1:] then phi * alive[:, :-1] else 1)
+  seen ~ bernoulli(if after then p * alive else seen)
+}
+energy m = marginal(e, over = alive)
+"""
+    )["m"]
+
+    def exact(phi: float, p: float) -> float:
+        once = 1 - phi + phi * (1 - p)  # never seen in one year
+        twice = 1 - phi + phi * (1 - p) * once
+        return -np.log(phi * (1 - p) * phi * p * once * twice * phi * p)
+
+    value, slopes = jax.value_and_grad(lambda at: energy(phi=at[0], p=at[1]))(jnp.array([0.7, 0.6]))
+    h = 1e-5
+    expected = [
+        (exact(0.7 + h, 0.6) - exact(0.7 - h, 0.6)) / (2 * h),
+        (exact(0.7, 0.6 + h) - exact(0.7, 0.6 - h)) / (2 * h),
+    ]
+    assert float(value) == pytest.approx(exact(0.7, 0.6), rel=1e-5)
+    np.testing.assert_allclose(slopes, expected, rtol=1e-4)

@@ -90,6 +90,9 @@ def test_selections_inside_each_other():
     for text in (inside, wide, named):
         energy = energylang.compile(f"energy e(x: real) = {text}")["e"]
         assert float(jax.grad(lambda x, energy=energy: energy(x=x))(0.0)) == 0.0
+    # One number that enters many elements: of those that are not taken none may reach it.
+    energy = energylang.compile("energy e(x: real) = sum(if [0.0, 2.0] > 0 then log([0.0, 2.0] * x) else 3 * x)")["e"]
+    assert float(jax.grad(lambda x: energy(x=x))(0.5)) == pytest.approx(2 + 3)
 
 
 def test_long_sums_and_lets():
