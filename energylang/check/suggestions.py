@@ -35,8 +35,7 @@ ELSEWHERE: dict[str, str] = {
     "where": "if c then a else b", "hypot": "sqrt(x^2 + y^2)", "log_gamma": "lgamma", "loggamma": "lgamma",
     "swish": "x * inv_logit(x)", "append_row": "concatenate", "append_col": "concatenate", "hstack": "concatenate", "vstack": "concatenate",
     "tcrossprod": "x @ transpose(x)", "crossprod": "transpose(x) @ x", "t": "transpose", "T": "transpose", "positive_infinity": "infinity",
-    "diag_pre_multiply": "reshape(s, [k, 1]) * L", "diag_post_multiply": "L * s",
-    "log_mix": "mixture(d, e, weights = [w, 1 - w]) right of `~`", "stack": "[a, b]", "append": "concatenate", "binomial_coefficient": "exp(log_choose(n, k))",
+    "append": "concatenate", "binomial_coefficient": "exp(log_choose(n, k))",
 }  # fmt: skip
 """By the name elsewhere: a function of ours, or how it is written."""
 
