@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import inf, prod
 from typing import Any
 
@@ -35,12 +35,25 @@ def wrong_values(roots: Sequence[Expr], values: Mapping[str, Any], dims: Mapping
     return negative_sizes(roots, dims) or wrong_indices(roots, values, dims) or wrong_times(roots, values, dims)
 
 
+def _summands(energy: Expr) -> Iterator[Apply]:
+    """What an energy adds up: where one of it is infinite, so is the whole. A component of a mixture is none."""
+    pending = [energy]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Apply):
+            yield node
+            if node.operation in ("add", "sum"):
+                pending.extend(node.arguments)
+            elif node.operation == "sub":
+                pending.append(node.arguments[0])
+
+
 def impossible(observations: Sequence[Law], values: Mapping[str, Any], dims: Mapping[str, int]) -> list[Diagnostic]:
     """Data that a distribution gives no density, whatever the variables are: more successes than trials."""
     found = []
     for law in observations:
-        for node in walk(law.energy):
-            if not isinstance(node, Apply) or node.operation != "where":
+        for node in _summands(law.energy):
+            if node.operation != "where":
                 continue
             condition, *branches = node.arguments
             inputs = symbols(condition)

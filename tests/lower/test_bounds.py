@@ -99,3 +99,11 @@ def test_data_that_have_no_density_whatever_the_variables_are(words):
 def test_what_variables_decide_is_left_to_the_run():
     text = "data k: count[K] = [2, 7, 3]\nenergy e(n: count) {\n  n ~ poisson(8)\n  k ~ binomial(n, 0.5)\n}"
     energylang.compile(text)["e"]
+
+
+def test_a_component_without_density_is_no_mixture_without():
+    text = (
+        "data k: count[K] = [2, 7, 3]\nenergy e(p: unit) {\n  p ~ beta(1, 1)\n"
+        "  k ~ mixture(binomial(5, p), poisson(4), weights = [0.5, 0.5])\n}"
+    )
+    energylang.compile(text)["e"]
