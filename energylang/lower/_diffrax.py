@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
+
+# Where a step cannot be solved the energy is infinite: Equinox gives NaN then, and not an exception from the host.
+os.environ.setdefault("EQX_ON_ERROR", "nan")
 
 import diffrax
 import jax.numpy as jnp

@@ -123,3 +123,15 @@ def test_times_that_do_not_increase():
 def test_a_solution_in_a_let():
     model = energylang.compile("let y = ode(fn(t, y): -y, [1, 2], [0.0, 1])\nenergy e(x: real) = x * sum(y)")
     np.testing.assert_allclose(model.bound.values["y"], np.outer([1, np.exp(-1)], [1, 2]), atol=1e-5)
+
+
+def test_a_step_that_cannot_be_solved_is_no_exception():
+    """The linear solver of an implicit step meets infinity: the energy and its gradient are NaN, as for a rejected move."""
+    text = """
+data ts: real[3] = [1, 2, 3]
+energy e(a: real) = sum(ode(fn(t, y): a / (y - y), 1, ts, solver = kvaerno5)) + a^2
+"""
+    energy = energylang.compile(text)["e"]
+    value, slope = jax.jit(jax.value_and_grad(lambda a: energy(a=a)))(1.0)
+    assert np.isnan(value)
+    assert np.isnan(slope)
