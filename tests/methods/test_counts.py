@@ -138,7 +138,7 @@ def test_a_gamma_poisson_by_blocks(request: pytest.FixtureRequest) -> None:
     plan = model.plan("sample")
     assert str(plan.method) == "blocks(metropolis(), nuts())"
     assert "1 count by random walks" in plan.reason
-    run = model.sample(draws=1000, chains=4, warmup=200, seed=invariance.seed(request.node.nodeid))
+    run = model.sample(draws=1500, chains=4, warmup=200, seed=invariance.seed(request.node.nodeid))
     n = run.to_arviz().posterior["n"].values.ravel()
     ess = float(np.nanmin(run.summary()["ESS_bulk"]))
     assert ess > 300
