@@ -28,7 +28,7 @@ ELSEWHERE: dict[str, str] = {
     "integrate_ode_bdf": "ode(…, solver = kvaerno5)", "pow": "x ^ y", "power": "x ^ y", "polygamma": "digamma or trigamma", "psi": "digamma",
     "quad_form": "quadratic_form", "reduce": "fold", "relu": "maximum(x, 0)", "rep_array": "zeros([n]) + value", "rep_matrix": "zeros([n, m]) + value",
     "rep_vector": "zeros([n]) + value", "reversed": "reverse", "flip": "reverse", "rows_dot_product": "sum(x * y, axis = 1)",
-    "head": "x[:n]", "tail": "x[-n:]", "segment": "x[i:i + n]", "quad_form_diag": "outer(x, x) * a", "square_root": "sqrt", "stack": "[a, b]", "log_mix": "y ~ mixture(…, …, weights = [w, 1 - w])",
+    "head": "x[:n]", "tail": "x[-n:]", "segment": "x[i:i + n]", "quad_form_diag": "outer(x, x) * a", "square_root": "sqrt", "stack": "[a, b]",
     "multiply_lower_tri_self_transpose": "L @ transpose(L)", "row_sums": "sum(x, axis = 1)", "rowSums": "sum(x, axis = 1)", "size": _SIZE,
     "std": "sd", "std_normal_inv_cdf": "std_normal_quantile", "stddev": "sd", "tgamma": "exp(lgamma(x))", "to_array_1d": "reshape", "to_matrix": "reshape",
     "to_vector": "reshape", "to_row_vector": "reshape", "tile": "zeros([n]) + x", "var": "variance", "vmap": "[for x in xs: …]",
