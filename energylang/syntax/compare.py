@@ -32,7 +32,7 @@ def same(left: Any, right: Any) -> bool:
                 return False
             stack.extend(zip(one, other, strict=True))
         elif is_dataclass(one):
-            stack.extend((getattr(one, name), getattr(other, name)) for name in _names(one.__class__))
+            stack.extend((getattr(one, name), getattr(other, name)) for name in _names(type(one)))
         elif one != other:
             return False
     return True
