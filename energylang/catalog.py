@@ -356,6 +356,7 @@ RUN_OPTIONS: dict[Verb, tuple[Option, ...]] = {
         Option("warmup", "int", 1000, "warm-up steps per chain; the method adapts in these only", minimum=0),
         Option("chains", "int", 4, "independent chains", minimum=1),
         Option("seed", "int", 0, "root of every random key", minimum=0, maximum=2**63 - 1),
+        Option("init", "choice", "random", "where chains start", choices=("random", "pathfinder")),
         Option("predictive", "bool", False, "also draw the data anew, given each draw"),
         Option("log_likelihood", "bool", False, "also keep the log density of each observation"),
         Option("prior", "bool", False, "draw from the densities of the variables alone, and the data given these"),

@@ -215,6 +215,7 @@ class Plan:
         if "drawable" in spec.needs:
             require_covered(target.program.variable_steps, self.energy.model.bound.values, target.program.dims)
         options.pop("warmup", None)
+        options.pop("init", None)
         return run_path(
             target, built, **common, **options, weighted=spec.weighted, prior=bool(self.options.get("prior"))
         )

@@ -278,6 +278,8 @@ def option_problem(option: Option, value: Value) -> str | None:
     """What is wrong with a value of an option, as the end of a sentence; None where nothing is."""
     if option.type == "bool":
         return None if isinstance(value, bool) else "is true or false"
+    if option.type == "choice":
+        return None if value in option.choices else f"is one of {', '.join(option.choices)}"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"is {'an integer' if option.type == 'int' else 'a number'}"
     if option.type == "int" and not isinstance(value, int):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from energylang.catalog import Option, Value
+from energylang.catalog import Option, Value, shown
 from energylang.cli.failures import fail_usage
 from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics
 
@@ -87,8 +87,8 @@ def number(text: str) -> Const | None:
     return None
 
 
-class Number(click.ParamType):
-    """The value of an option of the catalog, with its range."""
+class OptionValue(click.ParamType):
+    """The value of an option of the catalog, with its range or choices."""
 
     def __init__(self, option: Option) -> None:
         self.option = option
@@ -97,7 +97,7 @@ class Number(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Value:
         from energylang.check.tasks import option_problem
 
-        found = number(value) if isinstance(value, str) else value
+        found = number(value) if isinstance(value, str) and not self.option.choices else value
         # `1e4` draws are ten thousand draws.
         if self.option.type == "int" and isinstance(found, float) and found.is_integer():
             found = int(found)
@@ -122,8 +122,9 @@ def catalog_options(options: Sequence[Option]) -> Decorator:
                 name = flag(option.name)
                 function = click.option(f"{name}/--no-{name[2:]}", default=None, help=f"{words}.")(function)
                 continue
-            default = "" if option.default is None else f" (default {option.default:g})"
-            add = click.option(flag(option.name), type=Number(option), metavar="N", help=f"{words}{default}.")
+            default = "" if option.default is None else f" (default {shown(option.default)})"
+            metavar = "|".join(option.choices) or "N"
+            add = click.option(flag(option.name), type=OptionValue(option), metavar=metavar, help=f"{words}{default}.")
             function = add(function)
         return function
 

@@ -11,6 +11,7 @@ from blackjax.mcmc import nuts
 from blackjax.mcmc.hmc import HMCState
 from blackjax.mcmc.integrators import IntegratorState
 from blackjax.mcmc.metrics import Metric
+from blackjax.optimizers import lbfgs
 from jax import Array
 from jax.scipy.linalg import solve_triangular
 
@@ -96,3 +97,40 @@ def nuts_step(
         info.energy,
         info.energy - initial_energy,
     )
+
+
+def inverse_hessian_diagonal(before: Array, step: Array, change: Array) -> tuple[Array, Array]:
+    """(float[R], bool): the diagonal of the inverse Hessian after a step, and whether the step could be learned from.
+
+    change: of the gradient of minus the log density. Zhang et al. 2022, algorithm 3 (after Gilbert and Lemaréchal 1989).
+    """
+    diagonal, learned = lbfgs.lbfgs_recover_alpha(before, step, change)
+    return diagonal, learned[0]
+
+
+class InverseHessian(NamedTuple):
+    """diag(diagonal) + factor @ middle @ factor.T: float[R], float[R, 2 J], float[2 J, 2 J]."""
+
+    diagonal: Array
+    factor: Array
+    middle: Array
+
+    def times(self, vector: Array) -> Array:
+        return self.diagonal * vector + self.factor @ (self.middle @ (self.factor.T @ vector))
+
+
+def inverse_hessian(diagonal: Array, steps: Array, changes: Array) -> InverseHessian:
+    """From the last J steps and changes of the gradient, float[J, R], oldest first; rows of zeros where there were fewer."""
+    factor, middle = lbfgs.lbfgs_inverse_hessian_factors(steps.T, changes.T, diagonal)
+    return InverseHessian(diagonal, factor, middle)
+
+
+def normal_draws(
+    key: Array, count: int, position: Array, gradient: Array, covariance: InverseHessian
+) -> tuple[Array, Array]:
+    """(float[count, R], float[count]): draws of the normal law one Newton step from a position, and its log density there.
+
+    gradient: that of the log density, so that the mean is position + covariance @ gradient (Zhang et al. 2022,
+    algorithm 4). blackjax's own loop passes the gradient of minus the log density.
+    """
+    return lbfgs.bfgs_sample(key, count, position, gradient, *covariance)

@@ -16,7 +16,7 @@ from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.model import Kernel, Phase, Target, fold
 from energylang.run import checks, keys, output
 from energylang.run.files import require_writable
-from energylang.run.initial import initial_point, require_start
+from energylang.run.initial import require_start, starting_point
 from energylang.run.interrupt import Interruptible, interrupted
 from energylang.run.lanes import Lanes, to_host, width_of
 from energylang.run.pace import PART_BYTES, Pace, buffer_steps
@@ -47,6 +47,7 @@ def run_chains(
     warmup: int = 1000,
     chains: int = 4,
     seed: int = 0,
+    init: str = "random",
     out: Path | None = None,
     resume: bool = False,
     progress: Progress | None = None,
@@ -57,14 +58,21 @@ def run_chains(
     """Sample `chains` chains of `warmup + draws` steps.
 
     lanes: the spec's widths by platform. out: the netCDF-4 file to write; None keeps the draws in memory. resume:
-    continue what `out` holds of the same run. threads: 0 for one a core; chunk: steps in a chunk, None to choose by
+    continue what `out` holds of the same run. init: `random` or `pathfinder`, where chains start. threads: 0 for one a core; chunk: steps in a chunk, None to choose by
     time; neither, nor the number of devices, changes a bit of a draw. keep_warmup: whether warm-up draws are kept.
 
     Raises DiagnosticError: E0801 (no start), E0802 (not finite), E0803 (nothing accepted), E0804, E0805, E0808,
     E0820 to E0822, E0830, and E0840 after Ctrl-C.
     """
     progress = progress if progress is not None else Silent()
-    options = {"draws": draws, "warmup": warmup, "chains": chains, "seed": seed, "keep_warmup": keep_warmup}
+    options = {
+        "draws": draws,
+        "warmup": warmup,
+        "chains": chains,
+        "seed": seed,
+        "init": init,
+        "keep_warmup": keep_warmup,
+    }
     width = width_of(lanes, chains)
     closed = closure(provenance, options, width)
     if out is not None:
@@ -72,7 +80,7 @@ def run_chains(
         if resume and (finished := output.finished(out, closed)):
             progress.note(f"`{out}` is whole already")
             return finished
-    driver = _Chains(target, kernel, draws, warmup, chains, seed, keep_warmup, progress)
+    driver = _Chains(target, kernel, draws, warmup, chains, seed, init, keep_warmup, progress)
     with Lanes(chains, width, threads) as group, Interruptible(progress) as signals:
         if out is None:
             checks.require_memory(driver.bytes())
@@ -104,6 +112,7 @@ class _Chains:
         warmup: int,
         chains: int,
         seed: int,
+        init: str,
         keep_warmup: bool,
         progress: Progress,
     ) -> None:
@@ -119,7 +128,7 @@ class _Chains:
             )
         self.target, self.kernel, self.progress = target, kernel, progress
         self.draws, self.warmup, self.chains, self.keep_warmup = draws, warmup, chains, keep_warmup
-        self.root = keys.root_data(seed)
+        self.root, self.init = keys.root_data(seed), init
         shape = jax.eval_shape(self._first, target, self.root, jax.ShapeDtypeStruct((), jnp.uint32))
         # A dictionary that leaves JAX is sorted; the order of the model is the one people look for.
         self.row = {name: shape[name] for name in self._order}
@@ -138,7 +147,7 @@ class _Chains:
         """The carry of one chain before its first step, and the report of its starting point."""
         target, root = shared
         key = keys.root_key(root)
-        trial = initial_point(target, fold(key, keys.INITIAL, chain))
+        trial = starting_point(self.init, target, key, chain)
         tune, memory = self.kernel.tuning(target)
         state = self.kernel.init(target, trial.x, fold(key, keys.START, chain))
         return _arrays(Carry(chain, state, tune, memory)), trial._replace(x=())
