@@ -78,6 +78,8 @@ class Diagnostics:
     """A sink that every stage adds to."""
 
     found: list[Diagnostic] = field(default_factory=list)
+    said: int = 0
+    """How often something was added, what had been added before included."""
     _added: set[Diagnostic] = field(default_factory=set, repr=False)
 
     def add(
@@ -93,6 +95,7 @@ class Diagnostics:
         edit: Edit | None = None,
     ) -> None:
         """Record a finding; the same one is recorded once."""
+        self.said += 1
         diagnostic = Diagnostic(code, message, span, label, tuple(related), cause, fix, edit)
         if diagnostic not in self._added:
             self._added.add(diagnostic)

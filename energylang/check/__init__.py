@@ -11,12 +11,13 @@ from typing import Any
 from energylang.check import nets, schedules
 from energylang.check.bounds import in_turn
 from energylang.check.constants import const, evaluate
-from energylang.check.context import POISON, Closure, Const, Context, Found, Meaning, Poison, Recorder, Several
+from energylang.check.context import POISON, Closure, Const, Context, Found, Meaning, Poison, Several
 from energylang.check.defaults import fitting_default
 from energylang.check.energies import checked, space_like
 from energylang.check.expressions import meaning, taken_apart
 from energylang.check.lints import lint, without_allowed
 from energylang.check.modules import new_context, placed
+from energylang.check.recorder import Recorder, is_known, read
 from energylang.check.spaces import require_solvable, space_of
 from energylang.check.tasks import task
 from energylang.diagnostics import Diagnostic, Diagnostics
@@ -75,8 +76,8 @@ def check(
 ) -> Program | None:
     """The checked program, or None where there are errors (all of them are in `diagnostics`).
 
-    `overrides` are values of consts given from outside (`--set beta=0.4`). `recorder` is told what each name means; what
-    it raises ends the check. `folder` is where the model's own modules lie.
+    `overrides` are values of consts given from outside (`--set beta=0.4`). `recorder` is told what each name means, and
+    gets no program: it may know some of it already. `folder` is where the model's own modules lie.
     """
     modules: list[Context] = []
     before = len(diagnostics.found)
@@ -84,8 +85,11 @@ def check(
         context, modules = new_context(module, diagnostics, overrides, folder)
         context.recorder = recorder
         if recorder is not None:
-            recorder.imports({name: c.module for name, c in context.modules.items() if isinstance(c, Context)})
+            imported = {name: c.module for name, c in context.modules.items() if isinstance(c, Context)}
+            recorder.begins(module, imported, [m.module.source for m in modules])
         program = _check(context, modules)
+        if recorder is not None:
+            recorder.ends(context.shared.calls)
         if not diagnostics.failed:
             lint(module, diagnostics)
         found = without_allowed(diagnostics.found[before:], [m.module for m in modules])
@@ -105,8 +109,12 @@ def _check(context: Context, modules: list[Context]) -> Program | None:
     for module in modules:
         _declarations(module)
     energies = {module.full(name): found for module in modules for name, found in module.energies.items()}
-    tasks = [task(context, d, energies) for d in context.module.declarations if isinstance(d, ast.Task)]
-    if diagnostics.failed:
+    tasks = [
+        read(context, d, partial(task, context, d, energies))
+        for d in context.module.declarations
+        if isinstance(d, ast.Task) and not is_known(context, d)
+    ]
+    if diagnostics.failed or context.recorder is not None:
         return None
     known = {name: found for name, found in energies.items() if found is not None}
     own = {name: found for name, found in known.items() if name in context.energies}
@@ -143,13 +151,17 @@ def _declarations(context: Context) -> None:
     _lets(context)
     for declaration in context.module.declarations:
         if isinstance(declaration, ast.Energy):
+            if is_known(context, declaration):
+                if declaration.kind == "energy":
+                    context.energies[declaration.name.text] = None
+                continue
             found = checked(context, declaration)
             if found is None or declaration.kind == "energy":
                 context.energies[declaration.name.text] = found
             else:
                 context.distributions.append(found)
-        elif isinstance(declaration, ast.Fn):
-            _fn(context, declaration)
+        elif isinstance(declaration, ast.Fn) and not is_known(context, declaration):
+            read(context, declaration, partial(_fn, context, declaration))
 
 
 def _data(context: Context) -> None:
@@ -312,18 +324,18 @@ def _named(context: Context, declaration: ast.Let, name: ast.Identifier, value: 
     return context.record(name.span, Reference(value.type, name.span, symbol, range=value.range))
 
 
-def _fn(context: Context, declaration: ast.Fn) -> None:
-    """A function that nothing calls is still checked where its parameters are typed."""
+def _fn(context: Context, declaration: ast.Fn) -> Meaning | None:
+    """A function that nothing calls is still checked where its parameters are typed; else None."""
     scope = context.top.child()
     if any(p.type is None for p in declaration.parameters):
-        return
+        return None
     for parameter in declaration.parameters:
         assert parameter.type is not None
         space = space_of(context, parameter.type, scope, data=True)
         if space is None:
-            return
+            return None
         scope.dims |= context.own_dims(n for d in space.shape for n in d.names if n not in context.solvable)
         symbol = Local(parameter.name.text, space, parameter.name.span)
         reference = Reference(space.type, parameter.name.span, symbol, range=space.range)
         scope.entries[parameter.name.text] = context.record(parameter.name.span, reference)
-    meaning(context, declaration.value, scope)
+    return meaning(context, declaration.value, scope)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from energylang.check.context import CONSTANTS, Const, Context, did_you_mean
@@ -56,83 +57,92 @@ _SMALLER = "integers have 64 bits; write a real, such as `10.0^20`, or a smaller
 
 def evaluate(context: Context, node: ast.Expression, *, quiet: bool = False) -> Const | None:
     """The value of a constant expression, or None after a diagnostic (without one where `quiet`)."""
+    if isinstance(node, ast.Number | ast.Boolean):
+        return node.value
+    return _Evaluation(context, quiet).visit(node)
 
-    def refuse(code: str, message: str, span: ast.Span, fix: str = "", cause: str = "") -> None:
-        if not quiet:
-            context.error(code, message, span, cause=cause, fix=fix)
 
-    def visit(e: ast.Expression) -> Const | None:
+@dataclass(frozen=True, slots=True)
+class _Evaluation:
+    """How to read one expression; `quiet`: without diagnostics."""
+
+    context: Context
+    quiet: bool
+
+    def refuse(self, code: str, message: str, span: ast.Span, fix: str = "", cause: str = "") -> None:
+        if not self.quiet:
+            self.context.error(code, message, span, cause=cause, fix=fix)
+
+    def visit(self, e: ast.Expression) -> Const | None:
         match e:
             case ast.Number(value=value) | ast.Boolean(value=value):
                 return value
             case ast.Name(text=name, qualifier=str()):
-                module = context.modules.get(e.qualifier or "") if quiet else context.member(e)
+                module = self.context.modules.get(e.qualifier or "") if self.quiet else self.context.member(e)
                 inner = ast.Name(e.span, name)
-                return evaluate(module, inner, quiet=quiet) if isinstance(module, Context) else None
+                return evaluate(module, inner, quiet=self.quiet) if isinstance(module, Context) else None
             case ast.Name(text=name):
-                if name in context.values and isinstance(context.values[name], ast.Const):
-                    return const(context, name)
+                if name in self.context.values and isinstance(self.context.values[name], ast.Const):
+                    return const(self.context, name)
                 if name in CONSTANTS:
                     return CONSTANTS[name]
-                if name in context.values or name in _dims_of_data(context):
-                    refuse(
+                if name in self.context.values or name in _dims_of_data(self.context):
+                    self.refuse(
                         "E0207", f"`{name}` is not a const", e.span,
                         "what is made of data is a `let`, at the top level or in the energy", "it is known only with the data",
                     )  # fmt: skip
                     return None
-                consts = [n for n, d in context.values.items() if isinstance(d, ast.Const)]
+                consts = [n for n, d in self.context.values.items() if isinstance(d, ast.Const)]
                 near = did_you_mean(name, [*consts, *CONSTANTS])
-                refuse("E0201", f"`{name}` is not declared", e.span, near or f"declare it: `const {name} = …`")
+                self.refuse("E0201", f"`{name}` is not declared", e.span, near or f"declare it: `const {name} = …`")
                 return None
             case ast.Unary(operator=operator, operand=operand):
-                value = visit(operand)
+                value = self.visit(operand)
                 if value is None:
                     return None
                 return (not value) if operator == "not" else -value if operator == "-" else +value
             case ast.Binary(operator=operator) if operator in _OPERATORS:
-                return chain(e)
+                return self.chain(e)
             case ast.If(condition=condition, then=then, otherwise=otherwise):
-                value = visit(condition)
-                return None if value is None else visit(then if value else otherwise)
+                value = self.visit(condition)
+                return None if value is None else self.visit(then if value else otherwise)
             case ast.Call(function=ast.Name(text=name), arguments=arguments, conditions=None) if name in _FUNCTIONS:
-                values = [visit(a.value) for a in arguments]
+                values = [self.visit(a.value) for a in arguments]
                 known = [v for v in values if v is not None]
                 if len(known) < len(values):
                     return None
-                return compute(e, lambda: _FUNCTIONS[name](*known))
-        refuse("E0207", "this must be known when the model is checked", e.span, "use numbers and consts here")
+                return self.compute(e, lambda: _FUNCTIONS[name](*known))
+        self.refuse("E0207", "this must be known when the model is checked", e.span, "use numbers and consts here")
         return None
 
-    def chain(e: ast.Expression) -> Const | None:
+    def chain(self, e: ast.Expression) -> Const | None:
         links: list[ast.Binary] = []
         while isinstance(e, ast.Binary) and e.operator in _OPERATORS:
             links.append(e)
             e = e.left
-        value = visit(e)
+        value = self.visit(e)
         for link in reversed(links):
-            right = visit(link.right)
+            right = self.visit(link.right)
             if value is None or right is None:
                 value = None
                 continue
             a, b = value, right
-            value = compute(link, lambda a=a, b=b, link=link: _OPERATORS[link.operator](a, b))
+            value = self.compute(link, lambda a=a, b=b, link=link: _OPERATORS[link.operator](a, b))
         return value
 
-    def compute(e: ast.Expression, act: Callable[[], Const]) -> Const | None:
-        if isinstance(e, ast.Binary) and e.operator == "^" and _too_large(visit(e.left), visit(e.right)):
-            refuse("E0207", "this number is too large", e.span, _SMALLER)
+    def compute(self, e: ast.Expression, act: Callable[[], Const]) -> Const | None:
+        if isinstance(e, ast.Binary) and e.operator == "^" and _too_large(self.visit(e.left), self.visit(e.right)):
+            self.refuse("E0207", "this number is too large", e.span, _SMALLER)
             return None
         try:
             value = act()
         except (ValueError, ZeroDivisionError, OverflowError, TypeError) as problem:
-            refuse("E0207", f"this has no value: {problem}", e.span)
+            self.refuse("E0207", f"this has no value: {problem}", e.span)
             return None
         if isinstance(value, complex) or (isinstance(value, int) and abs(value) > _LARGEST):
-            refuse("E0207", "this number is too large", e.span, _SMALLER)
+            self.refuse("E0207", "this number is too large", e.span, _SMALLER)
             return None
         return value
-
-    return visit(node)
 
 
 def _dims_of_data(context: Context) -> set[str]:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from energylang.check.recorder import Recorder
 from energylang.diagnostics import Diagnostics, Edit, Label, suggest
 from energylang.ir.nodes import Data, Energy, Expr, ExternNet, Let, Literal, Local, Param, Reference, Schedule
 from energylang.ir.types import ANYWHERE, Dim, Kind, Range, Type
@@ -59,16 +60,6 @@ class Closure:
 Value = Expr | Several | Closure
 Meaning = Value | Poison
 """What a name or an expression can stand for."""
-
-
-class Recorder(Protocol):
-    """Told what a check finds out about a text, where somebody wants to know (an editor)."""
-
-    def imports(self, modules: dict[str, ast.Module]) -> None:
-        """The modules that could be read, by the names they were imported under."""
-
-    def meaning(self, span: Span, meaning: Found) -> None:
-        """What a name or a call means; more than once for what is read at every call."""
 
 
 @dataclass

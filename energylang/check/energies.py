@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from energylang.check.bounds import hide_later, later
 from energylang.check.compositions import composition
@@ -12,6 +13,7 @@ from energylang.check.densities import Density, density
 from energylang.check.expressions import apply, expression, meaning, taken_apart
 from energylang.check.normalisation import counted_from_one, mark_densities, normalisation
 from energylang.check.predictive import report_draw
+from energylang.check.recorder import read
 from energylang.check.schedules import level_of
 from energylang.check.spaces import LEVELS, require_solvable, space_of
 from energylang.check.supports import base_symbol
@@ -72,7 +74,7 @@ def checked(context: Context, declaration: ast.Energy) -> Energy | None:
     if key not in shared.energies:
         shared.reading.append(key)
         try:
-            shared.energies[key] = energy(context, declaration)
+            shared.energies[key] = read(context, declaration, partial(energy, context, declaration))
         finally:
             shared.reading.pop()
     return shared.energies[key]

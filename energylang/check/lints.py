@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
 
 from energylang.codes import CODES
 from energylang.diagnostics import Diagnostic, Diagnostics, Edit
-from energylang.source import Source, Span
+from energylang.source import Span
 from energylang.syntax import ast
 
 _ALLOW = re.compile(r"\s*allow\s+([A-Z]\d{4}(?:\s*,\s*[A-Z]\d{4})*)\b")
@@ -94,22 +94,26 @@ def _uses(node: Any) -> set[str]:
     pending = [node]
     while pending:
         item = pending.pop()
-        if isinstance(item, tuple):
+        if item.__class__ is tuple:
             pending.extend(item)
-        elif isinstance(item, ast.Name):
+        elif item.__class__ is ast.Name:
             found.add(item.text)
             if item.qualifier is not None:
                 found.add(item.qualifier)
         elif isinstance(item, ast.Report) and item.value is None and item.distribution is None:
             found.add(item.name.text)
-        elif is_dataclass(item) and not isinstance(item, Span | Source):
-            pending.extend(getattr(item, name) for name in _parts(type(item)))
+        else:
+            for name in _parts(item.__class__):
+                pending.append(getattr(item, name))
     return found
 
 
 @cache
 def _parts(node: Any) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(node) if f.name != "span")
+    """The fields of a class of nodes in which there may be names; none of what is no node, or a leaf."""
+    if not issubclass(node, ast.Node):
+        return ()
+    return tuple(f.name for f in fields(node) if f.name != "span" and f.type not in ("str", "bool", "int | float"))
 
 
 # --- allowing -------------------------------------------------------------------------------------------------------

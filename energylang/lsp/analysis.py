@@ -8,17 +8,14 @@ from functools import cached_property
 from pathlib import Path
 
 from energylang.check import check_source
-from energylang.check.context import Found, Poison
+from energylang.check.context import MOST_CALLS
 from energylang.diagnostics import Diagnostic, Diagnostics
 from energylang.ir.nodes import Expr
+from energylang.lsp.memory import Look, Memory
 from energylang.lsp.names import Definition, Names, Use, names_of
 from energylang.lsp.positions import Positions
 from energylang.source import Source, Span
 from energylang.syntax import ast
-
-
-class Superseded(Exception):
-    """A newer text has come; nobody waits for this look any more."""
 
 
 @dataclass
@@ -59,29 +56,26 @@ class Analysis:
         return list(dict.fromkeys(str(each.type) for each in self.meaning(name)))
 
 
-def analyse(source: Source, encoding: str, superseded: Callable[[], bool] = lambda: False) -> Analysis:
-    """Parse and check. Raises `Superseded` soon after `superseded()` has become true."""
-    diagnostics, recorder = Diagnostics(), _Recorder(source, superseded)
+def analyse(
+    source: Source,
+    encoding: str,
+    superseded: Callable[[], bool] = lambda: False,
+    memory: Memory | None = None,
+) -> Analysis:
+    """Parse and check; what the memory has of the declarations is taken from it, and what is read goes into it.
+
+    Raises `Superseded` soon after `superseded()` has become true.
+    """
+    memory = memory or Memory()
+    diagnostics, look = Diagnostics(), Look(source, superseded, memory)
     path = Path(source.name)
-    module, _ = check_source(source, diagnostics, None, recorder, path.parent if path.is_absolute() else None)
-    return Analysis(source, Positions(source, encoding), module, diagnostics.found, recorder.meanings, recorder.modules)
-
-
-class _Recorder:
-    def __init__(self, source: Source, superseded: Callable[[], bool]):
-        self.source = source
-        self.superseded = superseded
-        self.meanings: dict[tuple[int, int], list[Expr]] = {}
-        self.modules: dict[str, ast.Module] = {}
-
-    def imports(self, modules: dict[str, ast.Module]) -> None:
-        self.modules = modules
-
-    def meaning(self, span: Span, meaning: Found) -> None:
-        if self.superseded():
-            raise Superseded
-        if not isinstance(meaning, Poison) and span.source is self.source:
-            self.meanings.setdefault((span.start, span.end), []).append(meaning)
+    folder = path.parent if path.is_absolute() else None
+    module, _ = check_source(source, diagnostics, None, look, folder)
+    if look.calls > MOST_CALLS:
+        # Which call is one too many shows only where all are read.
+        diagnostics, look = Diagnostics(), Look(source, superseded, Memory())
+        module, _ = check_source(source, diagnostics, None, look, folder)
+    return Analysis(source, Positions(source, encoding), module, diagnostics.found, look.meanings, look.modules)
 
 
 def failed(source: Source, encoding: str, error: Exception) -> Analysis:

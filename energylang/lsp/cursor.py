@@ -56,7 +56,7 @@ def cursor_at(text: str, offset: int) -> Cursor | None:
         return None
     found.items.append(Token(CURSOR, "", offset, offset))
     layout = Layout(found, ignored).run()
-    driver = _Driver(found, layout.tokens, Builder(found, ignored).rules, ignored)
+    driver = _Driver(found, layout.tokens, Builder(found, ignored).rules(), ignored)
     try:
         driver.parse("module")
     except _Reached as reached:

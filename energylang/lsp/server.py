@@ -66,11 +66,9 @@ class Server(LanguageServer):
         document = self.documents.get(uri)
         return None if document is None else await document.analysis()
 
-    def _publish(self, document: Document, analysis: Analysis) -> None:
+    def _publish(self, document: Document, analysis: Analysis, version: int | None) -> None:
         found = report(analysis, document.uri, document.encoding)
-        self.text_document_publish_diagnostics(
-            types.PublishDiagnosticsParams(document.uri, found, version=document.version)
-        )
+        self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(document.uri, found, version=version))
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Into the log, not into a window of the editor."""
@@ -147,9 +145,10 @@ def serve() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     # A message and a look at a text share the interpreter; the message should not wait for long.
     sys.setswitchinterval(0.001)
-    # Trees and graphs of a look go by reference counts; collecting cycles in between costs a tenth of the time.
+    # Trees and graphs of a look go by reference counts. Cycles are collected when nobody types (see `documents`), or
+    # when very many have come together: that takes as long as several looks.
     gc.freeze()
-    gc.set_threshold(200_000)
+    gc.set_threshold(1_000_000)
     incoming, outgoing = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # What anything prints must not get between the messages.
     make_server().start_io(incoming, outgoing)

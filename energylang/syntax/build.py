@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 from energylang.diagnostics import Diagnostics
@@ -31,16 +32,17 @@ def _parts(children: list[Any]) -> dict[str, Any]:
 
 
 class Builder:
-    """Makes the nodes of one text; `rules` maps the names of the grammar's rules to its methods."""
+    """Makes the nodes of one text."""
 
     def __init__(self, found: Tokens, diagnostics: Diagnostics):
         self.source: Source = found.source
         self._found = found
         self._diagnostics = diagnostics
         self._documentation = _documentation(found)
-        self.rules: dict[str, Callable[..., Any]] = {
-            name: getattr(self, name) for name in dir(type(self)) if not name.startswith("_")
-        }
+
+    def rules(self) -> dict[str, Callable[..., Any]]:
+        """The methods by the names of the grammar's rules."""
+        return {name: getattr(self, name) for name in _rules()}
 
     def _span(self, start: int, end: int) -> Span:
         return Span(self.source, start, end)
@@ -293,6 +295,11 @@ class Builder:
 
     def boolean(self, children, start, end):
         return ast.Boolean(self._span(start, end), children[0].text == "true")
+
+
+@cache
+def _rules() -> tuple[str, ...]:
+    return tuple(name for name in dir(Builder) if not name.startswith("_") and name != "rules")
 
 
 def _documentation(found: Tokens) -> dict[int, str]:

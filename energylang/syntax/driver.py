@@ -87,10 +87,8 @@ class Driver:
                 place += 1
                 token = tokens[place]
                 continue
-            unit = units[~action]
-            if unit:
-                # Most reductions: an atom is a postfix is a power is a product …; only the state changes.
-                state = states[state_stack[-2]][unit]
+            if units[~action]:
+                state = table.after_units(state_stack[-2], state_stack[-1], token.kind)
                 if state == goal and token.kind == END:
                     return values[-1]
                 state_stack[-1] = state

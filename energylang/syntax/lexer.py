@@ -20,8 +20,8 @@ def _scanner() -> re.Pattern[str]:
     # One word pattern and a look-up beat forty keyword patterns; `NAME` of the grammar excludes keywords as the
     # look-up does.
     return re.compile(
-        rf"(?P<blank>[ \t\r]+)|(?P<newline>\n)|(?P<comment>\#[^\n]*)|(?P<word>[A-Za-z_][A-Za-z0-9_]*)|{FOREIGN}"
-        rf"|(?P<number>{table.patterns['NUMBER']})|(?P<string>{table.patterns['STRING']})|(?P<symbol>{symbols})"
+        rf"[ \t\r]*+(?:(?P<newline>\n)|(?P<comment>\#[^\n]*)|(?P<word>[A-Za-z_][A-Za-z0-9_]*)|{FOREIGN}"
+        rf"|(?P<number>{table.patterns['NUMBER']})|(?P<string>{table.patterns['STRING']})|(?P<symbol>{symbols}))"
     )
 
 
@@ -37,29 +37,31 @@ def tokenize(source: Source, diagnostics: Diagnostics) -> Tokens:
     while place < length:
         hit = match(text, place)
         if hit is None:
+            while place < length and text[place] in " \t\r":
+                place += 1
+            if place == length:
+                break
             place, line_is_blank = mend_character(found, place, diagnostics), False
             continue
-        kind, end = hit.lastgroup, hit.end()
+        kind, end = str(hit.lastgroup), hit.end()
+        place = hit.start(kind)
         if kind == "word":
-            word = hit.group()
+            word = hit.group(kind)
             items.append(Token(keywords.get(word, "NAME"), word, place, end))
         elif kind == "symbol":
-            symbol = hit.group()
+            symbol = hit.group(kind)
             items.append(Token(symbols[symbol], symbol, place, end))
         elif kind == "number":
-            items.append(Token("NUMBER", hit.group(), place, end))
+            items.append(Token("NUMBER", hit.group(kind), place, end))
         elif kind == "string":
-            items.append(Token("STRING", hit.group(), place, end))
+            items.append(Token("STRING", hit.group(kind), place, end))
         elif kind == "newline":
             items.append(Token(NEWLINE, "\n", place, end))
         elif kind == "comment":
             words = text[place + 1 : end].rstrip()
             found.comments.append(Comment(Span(source, place, place + 1 + len(words)), words, line_is_blank))
-        elif kind != "blank":
-            end = mend_foreign(found, str(kind), place, end, diagnostics)
-        if kind == "newline":
-            line_is_blank = True
-        elif kind != "blank":
-            line_is_blank = False
+        else:
+            end = mend_foreign(found, kind, place, end, diagnostics)
+        line_is_blank = kind == "newline"
         place = end
     return found

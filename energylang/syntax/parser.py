@@ -32,7 +32,7 @@ def _parse(source: Source, diagnostics: Diagnostics, start: str) -> tuple[Any, T
     local = Diagnostics()
     found = tokenize(source, local)
     layout = Layout(found, local).run()
-    driver = Driver(found, layout.tokens, Builder(found, local).rules, local)
+    driver = Driver(found, layout.tokens, Builder(found, local).rules(), local)
     value = driver.parse(start)
     driver.report_superfluous(layout.superfluous)
     # Characters, brackets and grammar are looked at one after the other; the reader goes from top to bottom.

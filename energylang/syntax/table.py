@@ -7,11 +7,12 @@ runs no code and takes a few milliseconds.
 from __future__ import annotations
 
 import marshal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from energylang import cache as store
 from energylang import resources
+from energylang.syntax.tokens import END
 
 STARTS = ("module", "block", "expression")
 _FORMAT = "1"
@@ -43,6 +44,26 @@ class Table:
     keywords: dict[str, str]
     symbols: dict[str, str]
     patterns: dict[str, str]
+    chains: dict[tuple[int, int, str], int] = field(default_factory=dict)
+    """See `after_units`; what was found before."""
+
+    def after_units(self, below: int, state: int, kind: str) -> int:
+        """The state on top of `below` once the next token, of a kind, has led through the units that it leads through.
+
+        An atom is a postfix is a power is a product …: a dozen reductions that change nothing but the state.
+        """
+        key = (below, state, kind)
+        found = self.chains.get(key)
+        if found is None:
+            found = state
+            while not (kind == END and found in self.ends.values()):
+                action = self.states[found].get(kind, 0)
+                unit = self.units[~action] if action < 0 else ""
+                if not unit:
+                    break
+                found = self.states[below][unit]
+            self.chains[key] = found
+        return found
 
 
 @cache

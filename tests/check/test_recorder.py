@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from energylang.check import check_source
 from energylang.check.context import Found, Poison
+from energylang.check.recorder import Recorder
 from energylang.diagnostics import Diagnostics
 from energylang.source import Source, Span
 from energylang.syntax import ast
@@ -20,14 +23,14 @@ energy e(mu: real, z: cat(3)[N]) {
 """
 
 
-class Recorded:
+class Recorded(Recorder):
     def __init__(self, source: Source):
         self.source = source
         self.found: dict[tuple[str, int], str] = {}
         self.modules: dict[str, ast.Module] = {}
 
-    def imports(self, modules: dict[str, ast.Module]) -> None:
-        self.modules = modules
+    def begins(self, module: ast.Module, imported: dict[str, ast.Module], sources: Sequence[Source]) -> None:
+        self.modules = imported
 
     def meaning(self, span: Span, meaning: Found) -> None:
         assert span.source is self.source, "nothing of the library is recorded"
