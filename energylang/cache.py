@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import stat
 import sys
 import tempfile
@@ -93,7 +94,11 @@ def load(kind: str, key: str) -> bytes | None:
             return None
         content = file.read(LIMIT + 1)
     digest, payload = content[:32], content[32:]
-    return payload if hashlib.sha256(payload).digest() == digest else None
+    if hashlib.sha256(payload).digest() != digest:
+        return None
+    with suppress(OSError):
+        os.utime(path)
+    return payload
 
 
 def store(kind: str, key: str, content: bytes) -> None:
@@ -114,3 +119,38 @@ def store(kind: str, key: str, content: bytes) -> None:
             raise
     except OSError:
         return  # A full or read-only disk: the next run makes it again.
+
+
+def prune(kind: str | Path, limit: int) -> None:
+    """Keep what is stored of a kind, or lies in a folder of its own, below `limit` bytes: the longest unused go."""
+    with suppress(OSError):
+        folder, prefix = (kind, "") if isinstance(kind, Path) else (place(), f"{kind}-")
+        entries = [entry for entry in os.scandir(folder) if entry.name.startswith(prefix)]
+        files = sorted((entry.stat().st_mtime, entry.stat().st_size, entry.path) for entry in entries)
+        excess = sum(size for _, size, _ in files) - limit
+        for _, size, path in files:
+            if excess <= 0:
+                break
+            os.unlink(path)
+            excess -= size
+
+
+@cache
+def machine() -> str:
+    """This kind of machine and what its processor can do, where the system says so; a shared home serves several."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            flags = next((line for line in file if line.startswith(("flags", "Features"))), "")
+    except OSError:
+        flags = ""
+    return f"{platform.machine()} {platform.processor()} {flags}"
+
+
+@cache
+def source() -> str:
+    """Which code this is: a release by its number, a working copy by the state of its files too."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(energylang.__file__).parent.rglob("*.py")):
+        status = file.stat()
+        digest.update(f"{file.name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return f"{getattr(energylang, '__version__', '')} {digest.hexdigest()}"

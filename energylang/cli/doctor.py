@@ -52,7 +52,7 @@ def _look() -> tuple[dict[str, Any], list[str]]:
     from energylang.diagnostics import DiagnosticError
 
     try:
-        from energylang.cli.start import compiled_programs, start_jax
+        from energylang.cli.start import start_jax
 
         start_jax(None, False)
         import jax
@@ -65,8 +65,8 @@ def _look() -> tuple[dict[str, Any], list[str]]:
     reason = cache.reason()
     place = str(cache.place())
     found["cache"] = f"{place}, {_size(cache.place())}" if reason is None else f"not used: {reason}"
-    chosen = os.environ.get("JAX_COMPILATION_CACHE_DIR")
-    found["programs"] = str(compiled_programs()) if chosen is None and reason is None else str(chosen or "not kept")
+    chosen = jax.config.values["jax_compilation_cache_dir"]
+    found["programs"] = f"kept by JAX in {chosen}" if chosen else "not kept" if reason else "kept in the cache"
     settings = [f"{name}={value}" for name, value in sorted(os.environ.items()) if _matters(name)]
     found["environment"] = settings or ["nothing set"]
     return found, problems

@@ -98,7 +98,8 @@ def _times(programs: int, seconds: Mapping[str, float], drawing: float) -> str:
     if "compiling" not in seconds:
         return f"{drawing:.1f} s when it was run"
     count = f"{programs} program{'' if programs == 1 else 's'}"
-    return f"{seconds['compiling']:.1f} s compiling {count}, {drawing:.1f} s drawing"
+    made = f"compiling {count}" if programs else "finding the programs compiled before"
+    return f"{seconds['compiling']:.1f} s {made}, {drawing:.1f} s drawing"
 
 
 def _estimates(run: Run) -> list[tuple[str, str]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,14 +18,15 @@ from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.model import Kernel, Phase, Target, fold
 from energylang.run import checks, keys, output
 from energylang.run.files import require_writable
-from energylang.run.initial import require_start, starting_point
+from energylang.run.initial import Trial, require_start, starting_point
 from energylang.run.interrupt import Interruptible, interrupted
 from energylang.run.lanes import Lanes, to_host, width_of
 from energylang.run.pace import PART_BYTES, Pace, buffer_steps
 from energylang.run.parts import Parts
 from energylang.run.phases import schedule
+from energylang.run.programs import Programs
 from energylang.run.progress import Progress, Silent
-from energylang.run.provenance import Provenance, closure
+from energylang.run.provenance import Provenance, closure, program_closure
 from energylang.run.result import Run
 from energylang.run.store import Memory, Rows, Stage, Store
 
@@ -82,17 +85,17 @@ def run_chains(
             return finished
     driver = _Chains(target, kernel, draws, warmup, chains, seed, init, keep_warmup, progress)
     with Lanes(chains, width, threads) as group, Interruptible(progress) as signals:
+        programs = Programs(group, program_closure(provenance, options, width))
         if out is None:
-            checks.require_memory(driver.bytes())
             memory = Memory()
-            seconds = driver.run(group, memory, None, chunk, signals, out)
+            seconds = driver.run(programs, memory, None, chunk, signals, out)
             data = output.in_memory(memory, provenance, {"warmup": warmup, "sampling": draws})
-            run = Run(data, output.facts(provenance, options, closed, seconds, group.programs))
+            run = Run(data, output.facts(provenance, options, closed, seconds, programs.compiled))
         else:
             with Parts(out, closed) as parts:
-                seconds = driver.run(group, parts, parts if resume else None, chunk, signals, out)
+                seconds = driver.run(programs, parts, parts if resume else None, chunk, signals, out)
                 progress.phase("writing")
-                facts = output.facts(provenance, options, closed, seconds, group.programs)
+                facts = output.facts(provenance, options, closed, seconds, programs.compiled)
                 counts: dict[Stage, int] = {"warmup": warmup if keep_warmup else 0, "sampling": draws}
                 output.write(out, parts, provenance, facts, chains, counts)
                 parts.remove()
@@ -129,72 +132,81 @@ class _Chains:
         self.target, self.kernel, self.progress = target, kernel, progress
         self.draws, self.warmup, self.chains, self.keep_warmup = draws, warmup, chains, keep_warmup
         self.root, self.init = keys.root_data(seed), init
-        shape = jax.eval_shape(self._first, target, self.root, jax.ShapeDtypeStruct((), jnp.uint32))
-        # A dictionary that leaves JAX is sorted; the order of the model is the one people look for.
-        self.row = {name: shape[name] for name in self._order}
-
-    def bytes(self) -> int:
-        """What all draws that are kept take, in bytes."""
-        return self._row_bytes * self.chains * (self.draws + (self.warmup if self.keep_warmup else 0))
-
-    @property
-    def _row_bytes(self) -> int:
-        return sum(leaf.size * leaf.dtype.itemsize for leaf in self.row.values())
+        # Traced once: for the shapes of a row, and again from JAX's memory inside the loop.
+        self._stepped = jax.jit(self._step, inline=True)
 
     # --- what one lane does ---------------------------------------------------------------------------------------
 
-    def _start(self, shared: Any, chain: Array) -> tuple[Carry, Any]:
+    def _begin(self, target: Target, root: Array, chain: Array) -> tuple[Carry, Trial]:
         """The carry of one chain before its first step, and the report of its starting point."""
-        target, root = shared
         key = keys.root_key(root)
         trial = starting_point(self.init, target, key, chain)
         tune, memory = self.kernel.tuning(target)
         state = self.kernel.init(target, trial.x, fold(key, keys.START, chain))
-        return _arrays(Carry(chain, state, tune, memory)), trial._replace(x=())
+        return _arrays(Carry(chain, state, tune, memory)), trial
 
-    def _first(self, target: Target, root: Array, chain: Array) -> dict[str, Array]:
-        """The row of a first step; only its names, shapes and dtypes are wanted."""
-        carry, _ = self._start((target, root), chain)
+    def _start(self, shared: Any, chain: Array) -> dict[str, dict[str, Array]]:
+        """The first program: the leaves of the carry, and what is known of the starting point but where it is."""
+        target, root = shared
+        carry, trial = self._begin(target, root, chain)
+        return {"carry": leaves(carry), "trial": {name: leaf for name, leaf in trial._asdict().items() if name != "x"}}
+
+    @cached_property
+    def _blank(self) -> Carry:
+        """A carry of shapes."""
+        return jax.eval_shape(self._begin, self.target, self.root, jax.ShapeDtypeStruct((), jnp.uint32))[0]
+
+    @cached_property
+    def _row_shapes(self) -> dict[str, Any]:
+        phase = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), schedule(0, 1, self.warmup))
+        shape = jax.eval_shape(self._stepped, self.target, self.root, np.uint32(0), phase, self._blank)[1]
+        # A dictionary that leaves JAX is sorted; the order of the model is the one people look for.
+        return {name: shape[name] for name in self._order}
+
+    def _step(
+        self, target: Target, root: Array, at: Array, phase: Phase, carry: Carry
+    ) -> tuple[Carry, dict[str, Array]]:
+        """The absolute step `at`, and what is kept of it."""
+        chain, state, tune, memory = carry
         key = keys.root_key(root)
-        row = self._row(target, *self.kernel.step(target, carry.tune, carry.state, key), key)
-        self._order = list(row)
-        return row
-
-    def _row(self, target: Target, state: Any, info: Mapping[str, Array], key: Array) -> dict[str, Array]:
-        """What is kept of one step."""
+        state, info = self.kernel.step(target, tune, state, fold(key, keys.STEP, chain, at))
+        tune, memory = jax.lax.cond(
+            phase.warming,
+            lambda tune, memory: _arrays(self.kernel.adapt(phase, tune, memory, state, info)),
+            lambda tune, memory: _arrays((tune, memory)),
+            tune,
+            memory,
+        )
         energy = target.energy(state.x)
         stats = {**info, "lp": -energy, "model_energy": energy}
-        return output.row(target.outputs(state.x, key), stats)
+        row = output.row(target.outputs(state.x, fold(key, keys.OUTPUT, chain, at)), stats)
+        self._order = list(row)
+        return Carry(chain, state, tune, memory), row
 
-    def _chunk(self, shared: Any, carry: Carry) -> tuple[Carry, dict[str, Array]]:
+    def _chunk(self, shared: Any, lane: dict[str, Array]) -> dict[str, dict[str, Array]]:
         """`count` steps from the absolute step `start`; rows [buffer, …], of which the first `count` are filled."""
         target, root, start, count, phases = shared
-        key = keys.root_key(root)
         length = phases.warming.shape[0]
-        rows = {name: jnp.zeros((length, *leaf.shape), leaf.dtype) for name, leaf in self.row.items()}
+        shapes = self._row_shapes
+        rows = {name: jnp.zeros((length, *leaf.shape), leaf.dtype) for name, leaf in shapes.items()}
 
         def step(at: Array, both: tuple[Carry, dict[str, Array]]) -> tuple[Carry, dict[str, Array]]:
-            (chain, state, tune, memory), rows = both
-            state, info = self.kernel.step(target, tune, state, fold(key, keys.STEP, chain, start + at))
-            phase = Phase(*(leaf[at] for leaf in phases))
-            tune, memory = jax.lax.cond(
-                phase.warming,
-                lambda tune, memory: _arrays(self.kernel.adapt(phase, tune, memory, state, info)),
-                lambda tune, memory: _arrays((tune, memory)),
-                tune,
-                memory,
-            )
+            carry, rows = both
             # Made inside the loop, a row cannot depend on how many of them share a chunk.
-            row = self._row(target, state, info, fold(key, keys.OUTPUT, chain, start + at))
-            return Carry(chain, state, tune, memory), {name: rows[name].at[at].set(row[name]) for name in rows}
+            carry, row = self._stepped(
+                target, root, start + at.astype(start.dtype), Phase(*(leaf[at] for leaf in phases)), carry
+            )
+            return carry, {name: rows[name].at[at].set(row[name]) for name in rows}
 
-        return jax.lax.fori_loop(0, count, step, (carry, rows))
+        carry = jax.tree.unflatten(jax.tree.structure(self._blank), [lane[path] for path in leaves(self._blank)])
+        carry, rows = jax.lax.fori_loop(0, count, step, (carry, rows))
+        return {"carry": leaves(carry), "rows": {name: rows[name] for name in shapes}}
 
     # --- the loop over chunks -------------------------------------------------------------------------------------
 
     def run(
         self,
-        lanes: Lanes,
+        programs: Programs,
         store: Store,
         checkpoint: Parts | None,
         chunk: int | None,
@@ -203,24 +215,37 @@ class _Chains:
     ) -> float:
         """Fill the store with every step; the seconds spent in steps, those before a resume included."""
         total = self.warmup + self.draws
-        steps = buffer_steps(self._row_bytes, lanes.width)
+        lanes = programs.lanes
         shared = lanes.share((self.target, self.root))
-        begin = lanes.lower(self._start, shared, lanes.numbers(0))
-        blank = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), begin.out_info[0])
-        restored = self._restore(lanes, blank, checkpoint, store)
         self.progress.phase("compiling")
-        advance = lanes.lower(self._chunk, self._shared(shared, 0, 0, steps), blank, donate=True)
+        begin = programs.get("start", self._start, lambda: (shared, lanes.numbers(0)))
+        blank = begin.outputs["carry"]
+
+        def example() -> tuple[Any, Any]:
+            lane_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in self._row_shapes.values())
+            return self._shared(shared, 0, 0, buffer_steps(lane_bytes, lanes.width)), blank
+
+        advance = programs.get("chunk", self._chunk, example, donate=True)
+        filled = advance.outputs["rows"]
+        # A row has the lanes of a unit first, then the steps of the buffer.
+        steps = next(iter(filled.values())).shape[1]
+        row_bytes = sum(math.prod(leaf.shape[2:]) * leaf.dtype.itemsize for leaf in filled.values())
+        if not isinstance(store, Parts):
+            kept = self.draws + (self.warmup if self.keep_warmup else 0)
+            checks.require_memory(row_bytes * self.chains * kept)
+        restored = self._restore(lanes, blank, checkpoint, store)
         if restored is None:
-            first, program = lanes.compile([begin, advance])
-            started = lanes.run(lambda unit: jax.block_until_ready(first(shared, lanes.numbers(unit))))
-            require_start(self.target, lanes.join([to_host(trial) for _, trial in started]))
-            carries, step, seconds = [carry for carry, _ in started], 0, 0.0
+            programs.compile(begin, advance)
+            started = lanes.run(lambda unit: jax.block_until_ready(begin(shared, lanes.numbers(unit))))
+            trials = lanes.join([to_host(unit["trial"]) for unit in started])
+            require_start(self.target, Trial(x=None, **trials))
+            carries, step, seconds = [unit["carry"] for unit in started], 0, 0.0
         else:
-            (program,) = lanes.compile([advance])
+            programs.compile(advance)
             carries, step, seconds = restored
         if isinstance(store, Parts):
-            checks.require_space(store.folder, self._row_bytes * self.chains * (total - step))
-        pace = Pace(max(1, PART_BYTES // (self._row_bytes * self.chains)), chunk)
+            checks.require_space(store.folder, row_bytes * self.chains * (total - step))
+        pace = Pace(max(1, PART_BYTES // (row_bytes * self.chains)), chunk)
         stage: Stage | None = None
         while step < total:
             if signals.asked:
@@ -238,8 +263,11 @@ class _Chains:
             def work(unit: int, given: Any = given) -> tuple[Rows, Any]:
                 pieces: list[Rows] = []
                 for arguments, length in given:
-                    carries[unit], rows = program(arguments, carries[unit])
-                    pieces.append({name: np.array(np.asarray(leaf)[:, :length]) for name, leaf in rows.items()})
+                    results = advance(arguments, carries[unit])
+                    carries[unit] = results["carry"]
+                    pieces.append(
+                        {name: np.array(np.asarray(leaf)[:, :length]) for name, leaf in results["rows"].items()}
+                    )
                 rows = {name: np.concatenate([piece[name] for piece in pieces], axis=1) for name in pieces[0]}
                 return rows, to_host(carries[unit]) if isinstance(store, Parts) else None
 
@@ -248,8 +276,8 @@ class _Chains:
             pace.took(count, spent)
             seconds += spent
             joined = lanes.join([rows for rows, _ in results])
-            rows = {name: joined[name] for name in self.row}
-            state = {} if out is None else _leaves(lanes.join([state for _, state in results]))
+            rows = {name: joined[name] for name in filled}
+            state = {} if out is None else lanes.join([state for _, state in results])
             checks.require_finite(rows["stats/model_energy"], step)
             kept = output.kept(stage, rows) if stage == "sampling" or self.keep_warmup else {}
             store.append(stage, step, step + count, kept, state, seconds)
@@ -262,8 +290,8 @@ class _Chains:
         return (*shared, np.uint32(start), np.int32(count), phases)
 
     def _restore(
-        self, lanes: Lanes, blank: Carry, checkpoint: Parts | None, store: Store
-    ) -> tuple[list[Carry], int, float] | None:
+        self, lanes: Lanes, blank: Mapping[str, Any], checkpoint: Parts | None, store: Store
+    ) -> tuple[list[dict[str, Any]], int, float] | None:
         """The carries of a checkpoint, its step and seconds; None to begin at the beginning."""
         if checkpoint is None or not checkpoint.exists:
             if checkpoint is not None:
@@ -271,17 +299,16 @@ class _Chains:
             if isinstance(store, Parts) and store.begin():
                 self.progress.note(f"an interrupted run was there; it is now `{store.folder}.previous`")
             return None
-        shapes = {path: ((self.chains, *leaf.shape[1:]), np.dtype(leaf.dtype)) for path, leaf in _leaves(blank).items()}
+        shapes = {path: ((self.chains, *leaf.shape[1:]), np.dtype(leaf.dtype)) for path, leaf in blank.items()}
         found, note = checkpoint.resume(shapes)
         if note:
             self.progress.note(note)
         if found is None:
             return None
-        carry = jax.tree.unflatten(jax.tree.structure(blank), [found.state[path] for path in shapes])
-        return lanes.split(carry), found.step, found.seconds
+        return lanes.split({path: found.state[path] for path in shapes}), found.step, found.seconds
 
 
-def _leaves(tree: Any) -> dict[str, Any]:
+def leaves(tree: Any) -> dict[str, Any]:
     """Leaves by path, in the tree's order."""
     return {f"state{jax.tree_util.keystr(path)}": leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 

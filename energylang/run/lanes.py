@@ -19,18 +19,9 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from energylang.run.checks import memory_as_diagnostic
+from energylang.run.executables import platform
 
 Tree = Any
-LaneFunction = Callable[[Tree, Tree], Tree]
-"""function(shared, lane) -> result, all trees of arrays in the shapes of one lane."""
-
-CPU_OPTIONS = {"xla_cpu_multi_thread_eigen": False}
-"""A matrix product that is split over threads adds in an order that depends on how many there are."""
-
-
-def platform() -> str:
-    """`cpu`, or what JAX calls the accelerator."""
-    return jax.default_backend()
 
 
 def width_of(lanes: Mapping[str, int], count: int) -> int:
@@ -49,13 +40,12 @@ class Lanes:
     """`count` lanes in groups of `width`, over `devices`, on `threads` threads where there is one device.
 
     A unit is what one call of a program handles: a group for each device. Lanes beyond `count` fill the last unit up
-    and are dropped. `programs` counts what was compiled.
+    and are dropped.
     """
 
     count: int
     width: int
     threads: int = 0
-    programs: int = 0
     devices: Sequence[Any] = ()
     _pool: ThreadPoolExecutor = field(init=False, repr=False)
 
@@ -73,21 +63,38 @@ class Lanes:
     def mesh(self) -> Mesh:
         return Mesh(np.array(self.devices), ("chain",))
 
-    def lower(self, function: LaneFunction, shared: Tree, lanes: Tree, *, donate: bool = False) -> jax.stages.Lowered:
-        """Trace `function` for one unit; `shared` and `lanes` (leading dim: the unit) may be shapes or arrays."""
-        group = _over_lanes(function, self.width)
+    def lower(
+        self,
+        function: Callable[[Tree, Tree], Mapping[str, Mapping[str, Any]]],
+        shared: Tree,
+        lanes: Tree,
+        *,
+        donate: bool,
+    ) -> tuple[jax.stages.Lowered, dict[str, dict[str, jax.ShapeDtypeStruct]]]:
+        """Trace `function` for one unit; `shared` and `lanes` (leading dim: the unit) may be shapes or arrays.
+
+        The program takes and gives flat lists of leaves; beside it is what it gives, by part and name in the function's order.
+        """
+        given, inner = jax.tree.structure(shared), jax.tree.structure(lanes)
+        layout: dict[str, list[str]] = {}
+
+        def flat(shared: list[Any], lane: list[Any]) -> tuple[Any, ...]:
+            results = function(jax.tree.unflatten(given, shared), jax.tree.unflatten(inner, lane))
+            layout.update({part: list(names) for part, names in results.items()})
+            return tuple(value for names in results.values() for value in names.values())
+
+        group = _over_lanes(flat, self.width)
         placed: dict[str, Any] = {}
         if len(self.devices) > 1:
             everywhere, split = PartitionSpec(), PartitionSpec("chain")
             group = jax.shard_map(group, mesh=self.mesh, in_specs=(everywhere, split), out_specs=split, check_vma=False)
             placed["in_shardings"] = (NamedSharding(self.mesh, everywhere), NamedSharding(self.mesh, split))
             placed["out_shardings"] = NamedSharding(self.mesh, split)
-        return jax.jit(group, donate_argnums=(1,) if donate else (), **placed).lower(shared, lanes)
-
-    def compile(self, lowered: Sequence[jax.stages.Lowered]) -> list[jax.stages.Compiled]:
-        """`compile_all`, counted."""
-        self.programs += len(lowered)
-        return compile_all(lowered)
+        traced = jax.jit(group, donate_argnums=(1,) if donate else (), **placed)
+        lowered = traced.lower(jax.tree.leaves(shared), jax.tree.leaves(lanes))
+        leaves = iter(lowered.out_info)
+        outputs = {part: {name: _shape(next(leaves)) for name in names} for part, names in layout.items()}
+        return lowered, outputs
 
     def share(self, tree: Tree) -> Tree:
         """Put what all lanes read onto the devices, once."""
@@ -129,19 +136,16 @@ class Lanes:
         self.close()
 
 
-def compile_all(lowered: Sequence[jax.stages.Lowered]) -> list[jax.stages.Compiled]:
-    """Compile programs side by side (tracing holds Python's lock, compiling does not)."""
-    options = CPU_OPTIONS if platform() == "cpu" else {}
-    with memory_as_diagnostic(), ThreadPoolExecutor(len(lowered)) as pool:
-        return list(pool.map(lambda one: one.compile(compiler_options=options), lowered))
-
-
 def to_host(tree: Tree) -> Tree:
     """Copies on the host that outlive the donation of the device's buffers."""
     return jax.tree.map(lambda leaf: np.array(leaf, copy=True), tree)
 
 
-def _over_lanes(function: LaneFunction, width: int) -> LaneFunction:
+def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+
+
+def _over_lanes(function: Callable[[Tree, Tree], Tree], width: int) -> Callable[[Tree, Tree], Tree]:
     """`function` over the leading dim of its second argument.
 
     One lane is not batched at all: under `vmap` every branch of a kernel is taken and every loop is masked.

@@ -17,12 +17,14 @@ from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.model import Path, Target, fold
 from energylang.run import checks, keys, output
 from energylang.run.data import OBSERVED, POSTERIOR, PRIOR, STATS, WEIGHTED, FileData, MemoryData
+from energylang.run.executables import compile_all
 from energylang.run.files import require_writable
 from energylang.run.interrupt import Interruptible, interrupted
-from energylang.run.lanes import Lanes, compile_all, to_host, width_of
+from energylang.run.lanes import Lanes, to_host, width_of
 from energylang.run.pace import Pace
+from energylang.run.programs import Programs
 from energylang.run.progress import Progress, Silent
-from energylang.run.provenance import Provenance, closure
+from energylang.run.provenance import Provenance, closure, program_closure
 from energylang.run.result import Run
 from energylang.run.weights import estimate, resample
 
@@ -67,11 +69,11 @@ def run_path(
             progress.note(f"`{out}` is whole already")
             return finished
     with Lanes(count, width, threads) as group, Interruptible(progress) as signals:
-        rows, log_weight, seconds = _particles(target, path, group, seed, chunk, progress, signals)
-        programs = group.programs
+        programs = Programs(group, program_closure(provenance, options, width))
+        rows, log_weight, seconds = _particles(target, path, programs, seed, chunk, progress, signals)
     found = asdict(estimate(log_weight))
     named = output.by_group("sampling", rows)
-    said = output.facts(provenance, options, closed, seconds, programs)
+    said = output.facts(provenance, options, closed, seconds, programs.compiled)
     chosen = np.arange(count)
     if weighted:
         said |= found
@@ -98,16 +100,16 @@ def run_path(
 def _particles(
     target: Target,
     path: Path,
-    lanes: Lanes,
+    programs: Programs,
     seed: int,
     chunk: int | None,
     progress: Progress,
     signals: Interruptible,
 ) -> tuple[dict[str, np.ndarray], np.ndarray, float]:
     """Rows [particle, …], log weights float64[particle], and the seconds it took."""
-    order: list[str] = []
+    lanes = programs.lanes
 
-    def particle(shared: Any, number: Array) -> tuple[Rows, tuple[Array, ...]]:
+    def particle(shared: Any, number: Array) -> dict[str, Any]:
         target, theta, root = shared
         key = fold(keys.root_key(root), keys.PARTICLE, number)
         z, log_q = path.start(target, theta, fold(key, 0))
@@ -125,19 +127,18 @@ def _particles(
         stats = {name: jnp.mean(value, axis=0) for name, value in info.items()}
         outputs = target.outputs(x, fold(keys.root_key(root), keys.OUTPUT, number))
         rows = output.row(outputs, {**stats, "lp": -energy, "model_energy": energy})
-        order[:] = list(rows)
-        return rows, (log_q, log_g, last)
+        return {"rows": rows, "weight": {"log_q": log_q, "log_g": log_g, "last": last}}
 
     root = keys.root_data(seed)
     progress.phase("compiling")
-    theta = _prepared(target, path, root, lanes)
+    theta = _prepared(target, path, root, programs)
     shared = lanes.share((target, theta, root))
-    lowered = lanes.lower(particle, shared, lanes.numbers(0))
-    row = {name: lowered.out_info[0][name] for name in order}
+    program = programs.get("particle", particle, lambda: (shared, lanes.numbers(0)))
+    row = program.outputs["rows"]
     per_particle = sum(int(np.prod(leaf.shape[1:])) * leaf.dtype.itemsize for leaf in row.values())
     # Once as drawn and once resampled.
     checks.require_memory(2 * per_particle * lanes.count)
-    (program,) = lanes.compile([lowered])
+    programs.compile(program)
     progress.phase("drawing")
     progress.advance(0, lanes.count, {})
     pace = Pace(len(lanes.starts), chunk)
@@ -152,14 +153,15 @@ def _particles(
         pace.took(batch, time.perf_counter() - start)
         progress.advance(min(len(units) * lanes.unit, lanes.count), lanes.count, {})
     seconds = time.perf_counter() - began
-    rows, (log_q, log_g, last) = lanes.join(units)
+    joined = lanes.join(units)
+    rows, weight = joined["rows"], {name: values.astype(np.float64) for name, values in joined["weight"].items()}
     # A sum over a thousand levels loses digits in float32 that log Z needs.
-    log_weight = last.astype(np.float64) - log_q.astype(np.float64) + log_g.astype(np.float64).sum(axis=1)
+    log_weight = weight["last"] - weight["log_q"] + weight["log_g"].sum(axis=1)
     _require_weights(log_weight)
-    return {name: rows[name] for name in order}, log_weight, seconds
+    return {name: rows[name] for name in row}, log_weight, seconds
 
 
-def _prepared(target: Target, path: Path, root: np.ndarray, lanes: Lanes) -> Any:
+def _prepared(target: Target, path: Path, root: np.ndarray, programs: Programs) -> Any:
     """What all particles share; a program is compiled for it only if there is something to compute."""
 
     def prepare(target: Target, root: Array) -> Any:
@@ -169,8 +171,8 @@ def _prepared(target: Target, path: Path, root: np.ndarray, lanes: Lanes) -> Any
     if not jax.tree.leaves(shape):
         return shape
     (program,) = compile_all([jax.jit(prepare).lower(target, root)])
-    lanes.programs += 1
-    return program(target, root)
+    programs.compiled += program.fresh
+    return program.call(target, root)
 
 
 def _require_weights(log_weight: np.ndarray) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from energylang.run.lanes import platform
+from energylang.run.executables import platform
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Provenance:
     energy: its name. method: the method with its options, as text. sources: the text of each file by name.
     data_hash: of everything bound to `data`, `const` and `param`. options: whatever else was resolved and can change
     a number (JSON values). observed_data: arrays kept with the draws. reason: why this method, one sentence.
+    complete: whether all this decides the programs of the run, so that they may be kept under it.
     """
 
     energy: str
@@ -30,6 +31,7 @@ class Provenance:
     observed_data: Mapping[str, np.ndarray] = field(default_factory=dict)
     task: str = "sample"
     reason: str = ""
+    complete: bool = False
 
 
 def versions() -> dict[str, str]:
@@ -42,7 +44,7 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             return "source"
 
-    return {name: of(name) for name in ("energylang", "jax", "jaxlib")}
+    return {name: of(name) for name in ("energylang", "jax", "jaxlib", "blackjax", "diffrax")}
 
 
 def closure(provenance: Provenance, options: Mapping[str, Any], width: int) -> dict[str, Any]:
@@ -62,6 +64,17 @@ def closure(provenance: Provenance, options: Mapping[str, Any], width: int) -> d
         "device": jax.devices()[0].device_kind,
         "precision": "float64" if jax.config.read("jax_enable_x64") else "float32",
     }
+
+
+ARGUMENTS = ("draws", "warmup", "chains", "seed", "keep_warmup")
+"""Options that a program takes as arguments, or does not see."""
+
+
+def program_closure(provenance: Provenance, options: Mapping[str, Any], width: int) -> dict[str, Any] | None:
+    """All that the programs of a run depend on, as JSON values; None where that is not known."""
+    if not provenance.complete:
+        return None
+    return closure(provenance, {name: value for name, value in options.items() if name not in ARGUMENTS}, width)
 
 
 def closure_hash(closed: Mapping[str, Any]) -> str:

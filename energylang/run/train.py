@@ -17,9 +17,10 @@ from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.model import Batch, Objective, Params, Player, Trainable, fold
 from energylang.run import keys, output
 from energylang.run.data import PARAMS, FileData, safe_name
+from energylang.run.executables import compile_all
 from energylang.run.files import as_diagnostics, require_writable
 from energylang.run.interrupt import Interruptible, interrupted
-from energylang.run.lanes import compile_all, to_host
+from energylang.run.lanes import to_host
 from energylang.run.netcdf import Writer
 from energylang.run.pace import BUFFER_STEPS, Pace
 from energylang.run.parts import Parts
@@ -262,14 +263,13 @@ class _Trainer:
             donate_argnums=5,
         ).lower(given, data, self.root, np.uint32(0), np.int32(0), blank)
         if found is None:
-            first, program = compile_all([begin, advance])
-            carry, step, seconds = first(given, self.root), 0, 0.0
-            self.programs = 2
+            made = compile_all([begin, advance])
+            carry, step, seconds = made[0].call(given, self.root), 0, 0.0
         else:
-            (program,) = compile_all([advance])
+            made = compile_all([advance])
             carry = jax.tree.unflatten(jax.tree.structure(blank), [found.state[path] for path in expected])
             step, seconds = found.step, found.seconds
-            self.programs = 1
+        self.programs, program = sum(one.fresh for one in made), made[-1].call
         pace = Pace(BUFFER_STEPS, chunk)
         progress.phase("training")
         progress.advance(step, steps, {})
