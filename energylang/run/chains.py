@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 
 from energylang.diagnostics import Diagnostic, DiagnosticError
-from energylang.model import Kernel, Phase, Target, fold
+from energylang.model import Kernel, Phase, Point, Target, fold
 from energylang.run import checks, keys, output
 from energylang.run.files import require_writable
 from energylang.run.initial import Trial, require_start, starting_point
@@ -238,7 +238,7 @@ class _Chains:
             programs.compile(begin, advance)
             started = lanes.run(lambda unit: jax.block_until_ready(begin(shared, lanes.numbers(unit))))
             trials = lanes.join([to_host(unit["trial"]) for unit in started])
-            require_start(self.target, Trial(x=None, **trials))
+            require_start(self.target, Trial(x=cast(Point, None), **trials))  # where it is does not matter here
             carries, step, seconds = [unit["carry"] for unit in started], 0, 0.0
         else:
             programs.compile(advance)

@@ -25,7 +25,7 @@ class Trial(NamedTuple):
     """One attempt, of one chain: what of it was finite. `gradient` is bool[R]."""
 
     tries: Array
-    x: Point | None
+    x: Point
     energy: Array
     jacobian: Array
     gradient: Array
