@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from pathlib import Path
 from typing import Any
@@ -180,3 +181,20 @@ def test_a_module_that_changes_is_read_again(tmp_path: Path) -> None:
     assert analyse(source, "utf-16", memory=memory).diagnostics == []
     (tmp_path / "shapes.energy").write_text("fn area(r, h) = r^2 * h\n", encoding="utf-8")
     assert analyse(source, "utf-16", memory=memory).diagnostics
+
+
+def test_looks_leave_no_cycles_behind() -> None:
+    # What collects cycles is put off while somebody types.
+    memory, place = Memory(), WHOLE.index("energy other")
+    text = "energy typed(a: real[N]) = sum(a^2) + normal(a[0] | 0, 1)\n"
+    for end in (0, len(text)):
+        analyse(Source("m.energy", WHOLE + text[:end]), "utf-16", memory=memory)
+    gc.collect()
+    gc.disable()
+    try:
+        for end in range(len(text)):
+            analyse(Source("m.energy", WHOLE[:place] + text[:end] + WHOLE[place:]), "utf-16", memory=memory)
+        found = gc.collect()
+    finally:
+        gc.enable()
+    assert found < len(text)
