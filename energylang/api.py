@@ -6,19 +6,22 @@ task or a call needs it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
+import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 from energylang.catalog import MethodCall, Verb, build, methods, misfit
 from energylang.check import check_source
 from energylang.datafiles import from_file, read_beside
 from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics, suggest
+from energylang.export.artefact import PLATFORMS, write
 from energylang.ir.nodes import Energy as EnergyNode
 from energylang.ir.nodes import Normalisation, Program, Task
 from energylang.lower.data import Bound
@@ -27,7 +30,8 @@ from energylang.lower.energy import CompiledEnergy, compile_energy
 from energylang.lower.externs import fill
 from energylang.lower.target import EnergyTarget
 from energylang.lower.verify import verify_structure
-from energylang.model import Scalar
+from energylang.model import PRNGKey, Scalar
+from energylang.run.initial import initial_point, require_start
 from energylang.source import Source
 from energylang.syntax import ast
 from energylang.syntax.read import read_source
@@ -132,6 +136,11 @@ class Model:
     def __len__(self) -> int:
         return len(self.program.energies)
 
+    @property
+    def data(self) -> dict[str, np.ndarray]:
+        """The data by name, float64, int64 or bool, wherever they came from."""
+        return {d.name: self.bound.values[d.key] for d in self.program.data}
+
     def __repr__(self) -> str:
         shown = ", ".join(
             f"{e.name}({', '.join(f'{v.name}: {v.space}' for v in e.variables)})"
@@ -199,6 +208,19 @@ class Model:
         """Learn the params of an energy; arguments as `Energy.train`."""
         return self[self.choose("train", of)[0]].train(**arguments)
 
+    def export(
+        self, of: str, path: str | Path, *, on: Mapping[str, Any] | None = None, platforms: Sequence[str] = PLATFORMS,
+        params: Mapping[str, Any] | None = None,
+    ) -> Path:  # fmt: skip
+        """`Energy.export` of an energy by name, for those that need their conditions before they can be compiled.
+
+        params: unconstrained, instead of those that the model starts with.
+        """
+        node, bound = self.node(of), self.bound
+        if on is not None:
+            bound = with_conditions(node, resolve_bindings(node, "sample", on, None, bound), bound)
+        return write(self._compiled(node, bound, params).compiled, bound, self.program, Path(path), platforms)
+
     def choose(self, verb: Verb, of: str | None = None) -> tuple[str, Task | None]:
         """The energy that a task is about, and the file's task for it: `of`, else the first task, else the only energy."""
         tasks = [t for t in self.program.tasks if t.verb == verb]
@@ -251,6 +273,11 @@ class Energy:
         """The params in their spaces."""
         return self.compiled.values
 
+    @property
+    def unconstrained_params(self) -> dict[str, Array]:
+        """The params on their unconstrained scale: what optimisers move, and what `with_params` takes."""
+        return self.compiled.params
+
     def with_params(self, params: Mapping[str, Array]) -> Energy:
         """The same energy at other params, on their unconstrained scale (as `train` returns them)."""
         return replace(self, compiled=self.compiled.with_params(params))
@@ -262,6 +289,52 @@ class Energy:
     def target(self, **conditions: Any) -> EnergyTarget:
         """The log density that methods see, over one flat unconstrained vector and codes."""
         return self.compiled.target(conditions)
+
+    # --- the flat unconstrained vector, for samplers and optimisers of one's own ----------------------------------------
+
+    @property
+    def flat_size(self) -> int:
+        """R, how many numbers the continuous variables have on the unconstrained scale."""
+        return self.compiled.program.facts.reals
+
+    def log_density(self, flat: Any, **given: Any) -> Scalar:
+        """The log density of the flat vector float[R]: minus the energy, plus the log-Jacobian of the map to the spaces.
+
+        given: discrete variables and conditions by name. Raises DiagnosticError E0710 for wrong shapes and names, E0608.
+        """
+        return self.compiled.log_density(flat, given)
+
+    def constrain(self, flat: Any, **given: Any) -> dict[str, Array]:
+        """The continuous variables in their spaces, from the flat vector float[R].
+
+        given: the discrete variables and conditions that bounds of spaces depend on; else nothing.
+        """
+        return self.compiled.constrain(flat, given)
+
+    def unconstrain(self, values: Mapping[str, Any]) -> Array:
+        """The flat vector float[R] from a value of each continuous variable, the inverse of `constrain`."""
+        return self.compiled.unconstrain(values)
+
+    def initial(self, key: PRNGKey, **conditions: Any) -> Array:
+        """A flat vector float[R] to start from, as `sample` finds it: random, its density and gradient finite.
+
+        Raises DiagnosticError E0801 where a hundred tries find none (under `jit` and `vmap` the last try comes back).
+        """
+        target = self.target(**conditions)
+        found = _initial(target, key)
+        if not isinstance(found.energy, Tracer):
+            require_start(target, jax.tree.map(lambda leaf: np.asarray(leaf)[None], found))
+        return found.x.real
+
+    def export(
+        self, path: str | Path, *, on: Mapping[str, Any] | None = None, platforms: Sequence[str] = PLATFORMS
+    ) -> Path:
+        """Write the energy as a file that runs with JAX alone, on any of `platforms`; docs/embedding.md says how.
+
+        on: values of all conditions, which are then data. Needs the extra `export`. Raises DiagnosticError E0880 where
+        JAX cannot export it for a platform, E0904 without the extra, E0820 where the file cannot be written.
+        """
+        return self.model.export(self.name, path, on=on, platforms=platforms, params=self.compiled.params)
 
     # --- tasks --------------------------------------------------------------------------------------------------
 
@@ -292,6 +365,8 @@ class Energy:
         """Everything about a task resolved, nothing compiled yet: the method and why, options, bindings."""
         return self.model.plan(verb, self.name, method, on, options, self)
 
+
+_initial = jax.jit(initial_point)
 
 _RUN = ("out", "resume", "progress", "threads", "chunk")
 

@@ -473,7 +473,7 @@ _register(
         ),
         "E0904": (
             "an extra is not installed",
-            "This command needs a package that a plain installation leaves out: `pip install 'energylang[plot]'` for pictures, `pip install 'energylang[lsp]'` for the language server, `pip install 'energylang[arviz]'` for `run.to_arviz()`.",
+            "This command needs a package that a plain installation leaves out: `pip install 'energylang[plot]'` for pictures, `pip install 'energylang[lsp]'` for the language server, `pip install 'energylang[export]'` for exported energies, `pip install 'energylang[arviz]'` for `run.to_arviz()`.",
         ),
         "E0903": (
             "the file is there already",
@@ -644,6 +644,10 @@ _register(
             "another run is writing there",
             "Two runs cannot write the same output. Wait for the other to end, or give another `--out`.",
         ),
+        "E0881": (
+            "no such platform",
+            "An energy is exported for `cpu`, `cuda`, `rocm` and `tpu`, one or several of them.",
+        ),
         "E0823": (
             "not a run",
             "The file named by `--out` is there and is something else, perhaps the model itself. A run replaces an earlier run, and nothing else.",
@@ -656,6 +660,10 @@ _register(
         "E0830": (
             "the checkpoint is damaged",
             "A part of an interrupted run cannot be read back, or does not have the arrays of this model, and what follows it cannot be continued. Remove the folder and start again; the same seed gives the same draws.",
+        ),
+        "E0880": (
+            "cannot be exported",
+            "JAX cannot write this energy as StableHLO for every platform and batch size that was asked for: an operation of it (or of a function bound to an `extern net`) runs in Python, or has no form for a platform. Fewer platforms may do.",
         ),
         "E0831": (
             "not the file of a run",

@@ -32,6 +32,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CHAN
 EXCERPTS = [ROOT / "docs" / "adding-a-method.md"]
 """Pages whose Python is quoted from the source."""
 BLOCK = re.compile(r"^```(\w+)(?: ([^\n]*))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NEEDS = {"embedding.md": ("flatbuffers", "numpyro", "IPython")}
+"""Packages of the extra `test` that a page uses, and that a plain installation leaves out."""
 RUN = {"draws": 20, "warmup": 20, "chains": 2}
 
 
@@ -49,6 +51,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_page(page: Path, folder: Path, cli: Cli) -> None:
+    for package in NEEDS.get(page.name, ()):
+        pytest.importorskip(package)
     namespace: dict[str, object] = {}
     for number, (language, flags, text) in enumerate(blocks(page)):
         if language == "energy":

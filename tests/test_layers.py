@@ -14,7 +14,7 @@ PACKAGE = ROOT / "energylang"
 
 LAYERS = (
     "source", "codes", "code_examples", "diagnostics", "cache", "resources", "render", "syntax", "catalog", "ir", "check", "editors",
-    "lsp", "datafiles", "model", "lower", "methods", "run", "tasks", "api", "cli",
+    "lsp", "datafiles", "model", "lower", "methods", "run", "export", "tasks", "api", "cli",
 )  # fmt: skip
 """From the lowest up; `energylang` itself and `__main__` are the doors."""
 

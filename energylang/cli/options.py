@@ -15,7 +15,7 @@ from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics
 
 if TYPE_CHECKING:
     from energylang.api import Model
-    from energylang.ir.nodes import Program
+    from energylang.ir.nodes import Energy, Program
     from energylang.syntax import ast
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -50,6 +50,16 @@ def read_data(found: Checked, data: Sequence[str]) -> dict[str, Any]:
 
     ranks = {declared.name: len(declared.space.shape) for declared in found.program.data}
     values = from_arguments(data, ranks, found.diagnostics)
+    found.diagnostics.raise_if_failed()
+    return values
+
+
+def read_bindings(found: Checked, node: Energy, on: Sequence[str]) -> dict[str, Any]:
+    """The values of `--on` by name. Raises DiagnosticError where a file cannot be read."""
+    from energylang.datafiles import from_arguments
+
+    ranks = {symbol.name: len(symbol.space.shape) for symbol in (*node.conditions, *node.variables)}
+    values = from_arguments(on, ranks, found.diagnostics)
     found.diagnostics.raise_if_failed()
     return values
 

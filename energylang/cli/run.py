@@ -18,6 +18,7 @@ from energylang.cli.options import (
     data_option,
     json_option,
     of_option,
+    read_bindings,
     read_data,
     set_option,
 )
@@ -128,7 +129,7 @@ def _run(command: Command, options: dict[str, Any]) -> int:
     console.phase("lowering")
     model = bind_model(checked, values, int(options.get("seed", 0)))
     name, _ = model.choose(command.verb, command.of)
-    bindings = _bindings(command, model.node(name), checked)
+    bindings = read_bindings(checked, model.node(name), command.on)
     plan = model.plan(command.verb, name, command.method, bindings, options)
     if not command.as_json:
         console.end()
@@ -142,15 +143,6 @@ def _run(command: Command, options: dict[str, Any]) -> int:
     else:
         click.echo(outcome.text)
     return outcome.code
-
-
-def _bindings(command: Command, node: Any, checked: Any) -> dict[str, Any]:
-    from energylang.datafiles import from_arguments
-
-    ranks = {symbol.name: len(symbol.space.shape) for symbol in (*node.conditions, *node.variables)}
-    values = from_arguments(command.on, ranks, checked.diagnostics)
-    checked.diagnostics.raise_if_failed()
-    return values
 
 
 def _show_findings(found: list[Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from energylang.diagnostics import Diagnostic, DiagnosticError, suggest
 from energylang.ir.nodes import Condition, Level, Param, Symbol, Variable, symbols
 from energylang.ir.nodes import Energy as EnergyNode
 from energylang.lower.data import Bound, outside_space
+from energylang.lower.flat import constrained, point_of, unconstrained
 from energylang.lower.operations import NUMPY
 from energylang.lower.program import EnergyProgram, lower
 from energylang.lower.spaces import RealSlot
@@ -68,24 +69,81 @@ class CompiledEnergy:
         """The target over the variables, the conditions fixed. keep: as of `EnergyTarget`."""
         return EnergyTarget(self.program, self.values, self._arrays(conditions or {}), self.tables, keep=keep)
 
+    def log_density(self, flat: Any, given: Mapping[str, Any]) -> Scalar:
+        """The log density of the flat unconstrained vector float[R], discrete variables and conditions `given`."""
+        target, discrete = self._beside(given, needed=True)
+        return target.log_density(point_of(target, self._flat(flat), discrete))
+
+    def constrain(self, flat: Any, given: Mapping[str, Any]) -> dict[str, Array]:
+        """The continuous variables in their spaces. given: what their bounds depend on."""
+        # Where no bound is an expression nothing but the vector matters.
+        target, discrete = self._beside(given, needed=bool(self.program.varying))
+        return constrained(target, self._flat(flat), discrete)
+
+    def unconstrain(self, values: Mapping[str, Any]) -> Array:
+        """The flat unconstrained vector float[R]. values: of the variables, and of conditions that bounds depend on."""
+        energy = self.program.energy
+        needed = energy.variables if self.program.varying else tuple(self.program.real_slots)
+        conditions = {name: value for name, value in values.items() if name in {c.name for c in energy.conditions}}
+        self._only(values, [*energy.variables, *energy.conditions])
+        checked = {v.name: self._checked(v, values) for v in needed}
+        return unconstrained(self._target(conditions, bool(self.program.varying)), checked)
+
+    def _beside(self, given: Mapping[str, Any], needed: bool) -> tuple[EnergyTarget, dict[str, Any]]:
+        """The target, and the discrete variables; what is not given and not needed is zeros."""
+        energy, slots = self.program.energy, self.program.code_slots
+        self._only(given, [*slots, *energy.conditions])
+        discrete = {
+            v.name: self._checked(v, given) if needed or v.name in given else jnp.zeros(slot.shape, jnp.int32)
+            for v, slot in slots.items()
+        }
+        conditions = {c.name: given[c.name] for c in energy.conditions if c.name in given}
+        return self._target(conditions, needed), discrete
+
+    def _target(self, conditions: Mapping[str, Any], needed: bool) -> EnergyTarget:
+        arrays = self._arrays(conditions) if needed else self.arrays
+        return EnergyTarget(self.program, self.values, arrays, self.tables)
+
+    def _flat(self, flat: Any) -> Array:
+        real, size = jnp.asarray(flat, jnp.result_type(float)), self.program.facts.reals
+        if real.shape != (size,):
+            raise DiagnosticError(
+                [
+                    Diagnostic(
+                        "E0710", f"the flat vector of `{self.program.energy.name}` has shape [{size}], and this has {list(real.shape)}",
+                        cause=", ".join(f"{s.name}: {s.size}" for s in self.program.real_slots.values()) or "no variable is continuous",
+                        fix="`jax.vmap` maps over a batch",
+                    )
+                ]
+            )  # fmt: skip
+        return real
+
     def _arrays(self, given: Mapping[str, Any]) -> dict[str, Array]:
         energy = self.program.energy
-        known = {v.name for v in (*energy.variables, *energy.conditions)}
+        self._only(given, [*energy.variables, *energy.conditions])
+        bound = {
+            c.key: self._checked(c, given) for c in energy.conditions if c.key not in self.arrays or c.name in given
+        }
+        return {**self.arrays, **bound}
+
+    def _only(self, given: Mapping[str, Any], symbols: Sequence[Symbol]) -> None:
+        """Raise E0710 for a name that is none of these."""
+        energy, known = self.program.energy, {s.name for s in symbols}
+        continuous = any(isinstance(s, Variable) and s in self.program.real_slots for s in symbols)
+        what = (
+            "variable or condition" if continuous or not self.program.real_slots else "discrete variable or condition"
+        )
         for name in given:
             if name not in known:
                 near = suggest(name, known)
                 raise DiagnosticError(
                     [
                         Diagnostic(
-                            "E0710", f"`{energy.name}` has no variable or condition `{name}`",
-                            fix=f"did you mean `{near}`?" if near else f"it has {', '.join(sorted(known))}",
+                            "E0710", f"`{energy.name}` has no {what} `{name}`",
+                            fix=f"did you mean `{near}`?" if near else f"it has {', '.join(sorted(known)) or 'none'}",
                         )
                     ]
                 )  # fmt: skip
-        bound = {
-            c.key: self._checked(c, given) for c in energy.conditions if c.key not in self.arrays or c.name in given
-        }
-        return {**self.arrays, **bound}
 
     def _checked(self, symbol: Variable | Condition, given: Mapping[str, Any]) -> Array:
         energy = self.program.energy.name

@@ -52,7 +52,7 @@ class EnergyTarget:
     def colouring(self) -> tuple[Array, ...]:
         return tuple(self.tables[f"colour/{group}"] for group in range(len(self.program.cardinalities)))
 
-    def _values(self, x: Point) -> tuple[dict[Symbol, Any], Scalar]:
+    def values(self, x: Point) -> tuple[dict[Symbol, Any], Scalar]:
         """Every variable at its value in its space, and the log-Jacobian."""
         program = self.program
         values: dict[Symbol, Any] = {v: code.value(x.code) for v, code in program.code_slots.items()}
@@ -72,18 +72,18 @@ class EnergyTarget:
         return energy if self.level is None else self.level * energy
 
     def energy(self, x: Point) -> Scalar:
-        values, _ = self._values(x)
+        values, _ = self.values(x)
         return self._scaled(self.program.total(self._environment(values)))
 
     def log_jacobian(self, x: Point) -> Scalar:
-        return self._values(x)[1]
+        return self.values(x)[1]
 
     def log_density(self, x: Point) -> Scalar:
-        values, jacobian = self._values(x)
+        values, jacobian = self.values(x)
         return jacobian - self._scaled(self.program.total(self._environment(values)))
 
     def gains(self, x: Point) -> tuple[Array, ...]:
-        values, _ = self._values(x)
+        values, _ = self.values(x)
         program = self.program
         changes = energy_changes(
             program.structured, self._environment(values), program.dims, program.code_slots, self.tables
@@ -91,7 +91,7 @@ class EnergyTarget:
         return tuple(-self._scaled(g) for g in program.collect(changes))
 
     def outputs(self, x: Point, key: PRNGKey) -> Outputs:
-        values, _ = self._values(x)
+        values, _ = self.values(x)
         kept: dict[str, Array] = {}
         for variable in self.program.energy.variables:
             value = values[variable]
