@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import blackjax
 import jax
@@ -19,11 +20,11 @@ def draws(chains: int = 4, warmup: int = 500, count: int = 500) -> dict[str, Arr
 
     def chain(key: Array) -> Array:
         start, tuning, sampling = jax.random.split(key, 3)
-        adaptation = blackjax.window_adaptation(blackjax.nuts, energy.log_density, target_acceptance_rate=0.9)
+        adaptation: Any = blackjax.window_adaptation(blackjax.nuts, energy.log_density, target_acceptance_rate=0.9)
         (state, parameters), _ = adaptation.run(tuning, energy.initial(start), num_steps=warmup)
         kernel = blackjax.nuts(energy.log_density, **parameters)
 
-        def step(state, key):
+        def step(state: Any, key: Array) -> tuple[Any, Array]:
             state, _ = kernel.step(key, state)
             return state, state.position
 
