@@ -341,7 +341,8 @@ class Energy:
     def sample(self, **arguments: Any) -> Run:
         """Draw from the energy; what is not given comes from the file's task.
 
-        method, on (values of conditions), draws, warmup, chains, seed; predictive, log_likelihood (of each draw), prior
+        method, on (values of conditions), draws, warmup, chains, seed; init ("random", "pathfinder", or where chains start:
+        values by variable, a file of them, a Run); predictive, log_likelihood (of each draw), prior
         (draw from the prior instead); out (a file; without it draws stay in memory), resume, progress, threads, chunk.
         """
         return _run(self.model, "sample", self.name, arguments, self)

@@ -23,7 +23,8 @@ class Option:
     """One option of a method or of a run.
 
     `minimum` and `maximum` are inclusive unless `open` (then both are exclusive). `choices` are bare names.
-    `default` None means that the method or the driver decides, as `doc` says.
+    `default` None means that the method or the driver decides, as `doc` says. files: whether the name of a file, as a
+    text, may stand in the place of a choice; in Python the values themselves may.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Option:
     maximum: float | None = None
     open: bool = False
     choices: tuple[str, ...] = ()
+    files: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +358,14 @@ RUN_OPTIONS: dict[Verb, tuple[Option, ...]] = {
         Option("warmup", "int", 1000, "warm-up steps per chain; the method adapts in these only", minimum=0),
         Option("chains", "int", 4, "independent chains", minimum=1),
         Option("seed", "int", 0, "root of every random key", minimum=0, maximum=2**63 - 1),
-        Option("init", "choice", "random", "where chains start", choices=("random", "pathfinder")),
+        Option(
+            "init",
+            "choice",
+            "random",
+            "where chains start",
+            choices=("random", "pathfinder"),
+            files=True,
+        ),
         Option("predictive", "bool", False, "also draw the data anew, given each draw"),
         Option("log_likelihood", "bool", False, "also keep the log density of each observation"),
         Option("prior", "bool", False, "draw from the densities of the variables alone, and the data given these"),
@@ -398,7 +407,7 @@ def shown(value: Value) -> str:
 
 def describe(option: Option) -> str:
     """Its type, range, default and meaning, as one line."""
-    kind = " | ".join(option.choices) if option.choices else option.type
+    kind = " | ".join((*option.choices, *(["a file"] if option.files else []))) or option.type
     low, high = option.minimum, option.maximum
     if not option.choices and (low is not None or high is not None):
         left, right = ("above ", "below ") if option.open else ("from ", "to ")

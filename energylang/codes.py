@@ -669,6 +669,30 @@ _register(
             "not the file of a run",
             "The file is missing, cut off, or was not written by `energylang`.",
         ),
+        "E0860": (
+            "a start for what is no variable",
+            "The values that chains are to start at (`init`) have a name that no variable of the energy has. A file of starts has variables only; the netCDF file of an earlier run may have more.",
+        ),
+        "E0861": (
+            "a start of the wrong shape",
+            "A starting value has the shape of its variable, or one more dim before it, as long as there are chains. An earlier run must have as many chains as are asked for.",
+        ),
+        "E0862": (
+            "a start outside its space",
+            "A starting value lies outside the space of its variable, or on its edge, which is infinitely far away on the unconstrained scale where chains move.",
+        ),
+        "E0863": (
+            "a start whose bounds are unknown",
+            "The bounds of a variable are made of another variable. Where the first is given a start, the second needs one too.",
+        ),
+        "E0864": (
+            "a run without draws of these variables",
+            "The earlier run that chains are to start from has no draws of any variable of this energy.",
+        ),
+        "E0865": (
+            "a start that is not finite",
+            "At the starting values that were given the energy, or its gradient, is infinite or undefined: they lie outside the support of some term.",
+        ),
         "E0850": (
             "a run without draws",
             "`summary` is about draws, and the file is that of a training: its params are arrays, and `plot` shows its loss.",

@@ -85,6 +85,11 @@ def from_file(path: Path, ranks: Mapping[str, int], diagnostics: Diagnostics) ->
     return values
 
 
+def read_names(path: Path, ranks: Mapping[str, int], diagnostics: Diagnostics) -> dict[str, Any]:
+    """Everything in one file by name; what is not in `ranks` may be None."""
+    return dict(_read(path, Wanted(ranks), diagnostics))
+
+
 def _split(path: Path, ranks: Mapping[str, int], diagnostics: Diagnostics) -> tuple[dict[str, Any], list[str]]:
     """What a file has of the names in `ranks`, and its other names."""
     found = _read(path, Wanted(ranks), diagnostics)
@@ -126,8 +131,7 @@ def read_beside(folder: Path | None, file: str, name: str, rank: int, span: Span
         )  # fmt: skip
         return None
     path = folder / file
-    outside = os.path.isabs(file) or ".." in Path(file).parts or "\\" in file
-    if outside or not path.resolve().is_relative_to(folder.resolve()):
+    if leaves(folder, file):
         diagnostics.add(
             "E0707", f'`from "{file}"` leaves the folder of the model', span,
             cause="a model reads files of its own folder only",
@@ -135,6 +139,12 @@ def read_beside(folder: Path | None, file: str, name: str, rank: int, span: Span
         )  # fmt: skip
         return None
     return read_value(path, name, rank, diagnostics, span)
+
+
+def leaves(folder: Path, file: str) -> bool:
+    """Whether a file that a model names lies outside the model's folder."""
+    outside = os.path.isabs(file) or ".." in Path(file).parts or "\\" in file
+    return outside or not (folder / file).resolve().is_relative_to(folder.resolve())
 
 
 def _literal(text: str) -> Any | None:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from energylang.catalog import RUN_OPTIONS, MethodCall, Value, Verb, build, methods
+from energylang.catalog import RUN_OPTIONS, MethodCall, Option, Value, Verb, build, methods
 from energylang.check.modules import new_context
 from energylang.check.tasks import method_call, option_problem
+from energylang.datafiles import leaves
 from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics, suggest
 from energylang.ir.ancestry import prior, steps
 from energylang.ir.nodes import Energy as EnergyNode
@@ -58,12 +59,12 @@ def resolve_method(
     return call
 
 
-def resolve_options(verb: Verb, options: Mapping[str, Any], task: Task | None) -> dict[str, Value | None]:
+def resolve_options(verb: Verb, options: Mapping[str, Any], task: Task | None) -> dict[str, Any]:
     """The run's options: the caller's over the task's over the defaults. Raises DiagnosticError E0602, E0603."""
     table = {o.name: o for o in RUN_OPTIONS[verb]}
-    values: dict[str, Value | None] = {name: option.default for name, option in table.items()}
+    values: dict[str, Any] = {name: option.default for name, option in table.items()}
     if task is not None:
-        values.update(task.options)
+        values.update({name: _beside(task, table[name], value) for name, value in task.options})
     problems = []
     for name, value in options.items():
         if value is None:
@@ -74,13 +75,33 @@ def resolve_options(verb: Verb, options: Mapping[str, Any], task: Task | None) -
             problems.append(Diagnostic("E0602", f"`{verb}` has no option `{name}`", fix=fix))
             continue
         value = value.item() if isinstance(value, np.generic) else value
-        problem = option_problem(table[name], value)
+        problem = None
+        if not (table[name].files and isinstance(value, Mapping | Path)):
+            problem = option_problem(table[name], value)
         if problem:
             problems.append(Diagnostic("E0603", f"`{name}` {problem}, not {value}", fix=table[name].doc))
         values[name] = value
     if problems:
         raise DiagnosticError(problems)
     return values
+
+
+def _beside(task: Task, option: Option, value: Value) -> Any:
+    """The value of an option of the file's task: a file that it names lies in the model's folder. Raises E0707."""
+    if not option.files or value in option.choices:
+        return value
+    file, folder = str(value), Path(task.span.source.name).parent
+    if leaves(folder, file):
+        raise DiagnosticError(
+            [
+                Diagnostic(
+                    "E0707", f'`{option.name} = "{file}"` leaves the folder of the model', task.span,
+                    cause="a model reads files of its own folder only",
+                    fix=f"put the file beside the model, or give it on the command line: `--{option.name} {file}`",
+                )
+            ]
+        )  # fmt: skip
+    return str(folder / file)
 
 
 def resolve_bindings(
@@ -208,7 +229,11 @@ class Plan:
         options = {name: value for name, value in self.options.items() if name not in (*KEPT, "prior")}
         if spec.protocol == "kernel":
             from energylang.run.chains import run_chains
+            from energylang.run.starts import read_starts
 
+            table = {option.name: option for option in RUN_OPTIONS[self.verb]}
+            if options["init"] not in table["init"].choices:
+                options["init"] = read_starts(options["init"], target, options["chains"])
             return run_chains(target, built, **common, **options)
         from energylang.run.paths import run_path
 

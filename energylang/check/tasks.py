@@ -236,9 +236,11 @@ def _example(options: tuple[Option, ...]) -> str:
 def _value(context: Context, node: ast.Expression, option: Option) -> Value | None:
     if option.type in ("choice", "string"):
         text = node.text if isinstance(node, ast.Name) else node.value if isinstance(node, ast.String) else None
-        if text is None or (option.choices and text not in option.choices):
+        file = option.files and isinstance(node, ast.String)
+        if text is None or (option_problem(option, text) if file else option.choices and text not in option.choices):
             context.error(
                 "E0603", f"`{option.name}` is one of {', '.join(option.choices)}", node.span,
+                cause="a file is written as a text, with its suffix" if option.files else "",
                 fix=did_you_mean(text or "", option.choices),
             )  # fmt: skip
             return None
@@ -279,7 +281,13 @@ def option_problem(option: Option, value: Value) -> str | None:
     if option.type == "bool":
         return None if isinstance(value, bool) else "is true or false"
     if option.type == "choice":
-        return None if value in option.choices else f"is one of {', '.join(option.choices)}"
+        # A file has a suffix, so that a slip in a name is not taken for one.
+        good = value in option.choices or (option.files and "." in str(value))
+        return (
+            None
+            if good
+            else f"is one of {', '.join(option.choices)}{', or a file with its suffix' if option.files else ''}"
+        )
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"is {'an integer' if option.type == 'int' else 'a number'}"
     if option.type == "int" and not isinstance(value, int):

@@ -133,7 +133,7 @@ def catalog_options(options: Sequence[Option]) -> Decorator:
                 function = click.option(f"{name}/--no-{name[2:]}", default=None, help=f"{words}.")(function)
                 continue
             default = "" if option.default is None else f" (default {shown(option.default)})"
-            metavar = "|".join(option.choices) or "N"
+            metavar = "|".join((*option.choices, *(["FILE"] if option.files else []))) or "N"
             add = click.option(flag(option.name), type=OptionValue(option), metavar=metavar, help=f"{words}{default}.")
             function = add(function)
         return function

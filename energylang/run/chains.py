@@ -18,7 +18,7 @@ from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.model import Kernel, Phase, Point, Target, fold
 from energylang.run import checks, keys, output
 from energylang.run.files import require_writable
-from energylang.run.initial import Trial, require_start, starting_point
+from energylang.run.initial import Trial, given_of, require_start, starting_point
 from energylang.run.interrupt import Interruptible, interrupted
 from energylang.run.lanes import Lanes, to_host, width_of
 from energylang.run.pace import PART_BYTES, Pace, buffer_steps
@@ -28,6 +28,7 @@ from energylang.run.programs import Programs
 from energylang.run.progress import Progress, Silent
 from energylang.run.provenance import Provenance, closure, program_closure
 from energylang.run.result import Run
+from energylang.run.starts import Starts
 from energylang.run.store import Memory, Rows, Stage, Store
 
 
@@ -50,7 +51,7 @@ def run_chains(
     warmup: int = 1000,
     chains: int = 4,
     seed: int = 0,
-    init: str = "random",
+    init: str | Starts = "random",
     out: Path | None = None,
     resume: bool = False,
     progress: Progress | None = None,
@@ -61,11 +62,11 @@ def run_chains(
     """Sample `chains` chains of `warmup + draws` steps.
 
     lanes: the spec's widths by platform. out: the netCDF-4 file to write; None keeps the draws in memory. resume:
-    continue what `out` holds of the same run. init: `random` or `pathfinder`, where chains start. threads: 0 for one a core; chunk: steps in a chunk, None to choose by
+    continue what `out` holds of the same run. init: where chains start, `random`, `pathfinder` or given values. threads: 0 for one a core; chunk: steps in a chunk, None to choose by
     time; neither, nor the number of devices, changes a bit of a draw. keep_warmup: whether warm-up draws are kept.
 
     Raises DiagnosticError: E0801 (no start), E0802 (not finite), E0803 (nothing accepted), E0804, E0805, E0808,
-    E0820 to E0822, E0830, and E0840 after Ctrl-C.
+    E0820 to E0822, E0830, E0865, and E0840 after Ctrl-C.
     """
     progress = progress if progress is not None else Silent()
     options = {
@@ -73,7 +74,7 @@ def run_chains(
         "warmup": warmup,
         "chains": chains,
         "seed": seed,
-        "init": init,
+        "init": init if isinstance(init, str) else init.label,
         "keep_warmup": keep_warmup,
     }
     width = width_of(lanes, chains)
@@ -115,7 +116,7 @@ class _Chains:
         warmup: int,
         chains: int,
         seed: int,
-        init: str,
+        init: str | Starts,
         keep_warmup: bool,
         progress: Progress,
     ) -> None:
@@ -131,30 +132,30 @@ class _Chains:
             )
         self.target, self.kernel, self.progress = target, kernel, progress
         self.draws, self.warmup, self.chains, self.keep_warmup = draws, warmup, chains, keep_warmup
-        self.root, self.init = keys.root_data(seed), init
+        self.root, self.init, self.given = keys.root_data(seed), init, given_of(init)
         # Traced once: for the shapes of a row, and again from JAX's memory inside the loop.
         self._stepped = jax.jit(self._step, inline=True)
 
     # --- what one lane does ---------------------------------------------------------------------------------------
 
-    def _begin(self, target: Target, root: Array, chain: Array) -> tuple[Carry, Trial]:
+    def _begin(self, target: Target, root: Array, given: Any, chain: Array) -> tuple[Carry, Trial]:
         """The carry of one chain before its first step, and the report of its starting point."""
         key = keys.root_key(root)
-        trial = starting_point(self.init, target, key, chain)
+        trial = starting_point(self.init, target, key, chain, given)
         tune, memory = self.kernel.tuning(target)
         state = self.kernel.init(target, trial.x, fold(key, keys.START, chain))
         return _arrays(Carry(chain, state, tune, memory)), trial
 
     def _start(self, shared: Any, chain: Array) -> dict[str, dict[str, Array]]:
         """The first program: the leaves of the carry, and what is known of the starting point but where it is."""
-        target, root = shared
-        carry, trial = self._begin(target, root, chain)
+        carry, trial = self._begin(*shared, chain)
         return {"carry": leaves(carry), "trial": {name: leaf for name, leaf in trial._asdict().items() if name != "x"}}
 
     @cached_property
     def _blank(self) -> Carry:
         """A carry of shapes."""
-        return jax.eval_shape(self._begin, self.target, self.root, jax.ShapeDtypeStruct((), jnp.uint32))[0]
+        chain = jax.ShapeDtypeStruct((), jnp.uint32)
+        return jax.eval_shape(self._begin, self.target, self.root, self.given, chain)[0]
 
     @cached_property
     def _row_shapes(self) -> dict[str, Any]:
@@ -218,7 +219,8 @@ class _Chains:
         lanes = programs.lanes
         shared = lanes.share((self.target, self.root))
         self.progress.phase("compiling")
-        begin = programs.get("start", self._start, lambda: (shared, lanes.numbers(0)))
+        starting = (*shared, lanes.share(self.given))
+        begin = programs.get("start", self._start, lambda: (starting, lanes.numbers(0)))
         blank = begin.outputs["carry"]
 
         def example() -> tuple[Any, Any]:
@@ -236,9 +238,10 @@ class _Chains:
         restored = self._restore(lanes, blank, checkpoint, store)
         if restored is None:
             programs.compile(begin, advance)
-            started = lanes.run(lambda unit: jax.block_until_ready(begin(shared, lanes.numbers(unit))))
+            started = lanes.run(lambda unit: jax.block_until_ready(begin(starting, lanes.numbers(unit))))
             trials = lanes.join([to_host(unit["trial"]) for unit in started])
-            require_start(self.target, Trial(x=cast(Point, None), **trials))  # where it is does not matter here
+            # Where it is does not matter here.
+            require_start(self.target, Trial(x=cast(Point, None), **trials), self.init)
             carries, step, seconds = [unit["carry"] for unit in started], 0, 0.0
         else:
             programs.compile(advance)

@@ -12,6 +12,7 @@ from jax import Array
 from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.model import UNBOUNDED, Point, PRNGKey, Target, fold
 from energylang.run import keys
+from energylang.run.starts import Given, Starts
 
 TRIES = 100
 RADIUS = 2.0
@@ -35,9 +36,21 @@ class Trial(NamedTuple):
         return self.energy & self.jacobian & jnp.all(self.gradient)
 
 
-def initial_point(target: Target, key: PRNGKey) -> Trial:
-    """The first attempt that is finite, or the last one: uniform reals, uniform codes."""
+def given_of(init: str | Starts) -> tuple[Given, Given] | None:
+    """Values and where there are any, as programs take them (at the precision of the run); None where none were given."""
+    if isinstance(init, str):
+        return None
+    return init.point._replace(real=init.point.real.astype(jnp.result_type(float))), init.known
+
+
+def initial_point(
+    target: Target, key: PRNGKey, chain: Array | int = 0, given: tuple[Given, Given] | None = None
+) -> Trial:
+    """The first attempt that is finite, or the last one: uniform reals, uniform codes, and what is given."""
     facts = target.facts
+
+    def known(part: Array, values: Array, there: Array) -> Array:
+        return jnp.where(there, jnp.asarray(values)[jnp.minimum(chain, values.shape[0] - 1)], part)
 
     def attempt(number: Array) -> Trial:
         radius = RADIUS * SHRINK**number
@@ -46,6 +59,10 @@ def initial_point(target: Target, key: PRNGKey) -> Trial:
             _codes(fold(key, number, 1, place), cardinality, sites, radius)
             for place, (cardinality, sites) in enumerate(zip(facts.cardinalities, facts.sites, strict=True))
         )
+        if given is not None:
+            values, there = given
+            real = known(real, values.real, there.real)
+            code = tuple(known(*parts) for parts in zip(code, values.code, there.code, strict=True))
         x = Point(real, code)
 
         def density(real: Array) -> tuple[Array, tuple[Array, Array]]:
@@ -67,11 +84,13 @@ def initial_point(target: Target, key: PRNGKey) -> Trial:
     )
 
 
-def starting_point(init: str, target: Target, key: PRNGKey, chain: Array) -> Trial:
-    """Where one chain starts; key: that of the run."""
+def starting_point(
+    init: str | Starts, target: Target, key: PRNGKey, chain: Array, given: tuple[Given, Given] | None = None
+) -> Trial:
+    """Where one chain starts; key: that of the run. given: `given_of(init)`, so that a program can take it as an argument."""
     if init == "pathfinder" and target.facts.reals:
         return _searched(target, fold(key, keys.SEARCH, chain))
-    return initial_point(target, fold(key, keys.INITIAL, chain))
+    return initial_point(target, fold(key, keys.INITIAL, chain), chain, given)
 
 
 def _searched(target: Target, key: PRNGKey) -> Trial:
@@ -97,8 +116,9 @@ def _codes(key: PRNGKey, cardinality: int, sites: int, radius: Array) -> Array:
     return jnp.exp(radius * jax.random.uniform(key, (sites,), minval=-1.0, maxval=1.0)).astype(jnp.int32)
 
 
-def require_start(target: Target, trials: Trial) -> None:
-    """Raise E0801 if a chain found no start; `trials` are host arrays with a leading dim of chains."""
+def require_start(target: Target, trials: Trial, init: str | Starts = "random") -> None:
+    """Raise E0801, or E0865 where all was given, if a chain found no start; `trials` are host arrays with a leading dim
+    of chains."""
     good = trials.energy & trials.jacobian & np.all(trials.gradient, axis=1)
     if np.all(good):
         return
@@ -109,6 +129,11 @@ def require_start(target: Target, trials: Trial) -> None:
         what = "the Jacobian of the map to the constrained space is not finite"
     else:
         what = f"the gradient is not finite in {_named(target, ~np.asarray(trials.gradient[bad]))}"
+    if isinstance(init, Starts) and init.whole:
+        problem = f"chain {bad} cannot start where {init.label} says: {what}"
+        raise DiagnosticError(
+            [Diagnostic("E0865", problem, fix="start it where the energy is finite, or leave some variables out")]
+        )
     raise DiagnosticError(
         [
             Diagnostic(
