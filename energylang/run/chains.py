@@ -148,7 +148,8 @@ class _Chains:
 
     def _start(self, shared: Any, chain: Array) -> dict[str, dict[str, Array]]:
         """The first program: the leaves of the carry, and what is known of the starting point but where it is."""
-        carry, trial = self._begin(*shared, chain)
+        target, root, given = shared
+        carry, trial = self._begin(target, root, given, chain)
         return {"carry": leaves(carry), "trial": {name: leaf for name, leaf in trial._asdict().items() if name != "x"}}
 
     @cached_property
