@@ -25,3 +25,16 @@ def __getattr__(name: str) -> Any:
 
         return getattr(api, name)
     raise AttributeError(f"module 'energylang' has no attribute {name!r}")
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext energylang` in a notebook: the cell magic `%%energy`, and diagnostics instead of tracebacks."""
+    from energylang.notebook import register
+
+    register(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    from energylang.notebook import unregister
+
+    unregister(shell)

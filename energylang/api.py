@@ -20,6 +20,7 @@ from jax.core import Tracer
 from energylang.catalog import MethodCall, Verb, build, methods, misfit
 from energylang.check import check_source
 from energylang.datafiles import from_file, read_beside
+from energylang.describe import energy_html, model_html, signature
 from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics, suggest
 from energylang.export.artefact import PLATFORMS, write
 from energylang.ir.nodes import Energy as EnergyNode
@@ -142,11 +143,11 @@ class Model:
         return {d.name: self.bound.values[d.key] for d in self.program.data}
 
     def __repr__(self) -> str:
-        shown = ", ".join(
-            f"{e.name}({', '.join(f'{v.name}: {v.space}' for v in e.variables)})"
-            for e in self.program.energies.values()
-        )
+        shown = ", ".join(f"{e.name}({signature(e)})" for e in self.program.energies.values())
         return f"Model({self.program.source.name}: {shown})"
+
+    def _repr_html_(self) -> str:
+        return model_html(self)
 
     def _compiled(self, node: EnergyNode, bound: Bound, params: Mapping[str, Any] | None = None) -> Energy:
         compiled = compile_energy(node, bound, params, seed=self.seed)
@@ -256,9 +257,10 @@ class Energy:
     model: Model = field(repr=False)
 
     def __repr__(self) -> str:
-        before = ", ".join(f"{v.name}: {v.space}" for v in self.node.variables)
-        after = ", ".join(f"{c.name}: {c.space}" for c in self.node.conditions)
-        return f"Energy({self.name}({before}{' | ' + after if after else ''}))"
+        return f"Energy({self.name}({signature(self.node)}))"
+
+    def _repr_html_(self) -> str:
+        return energy_html(self)
 
     @property
     def node(self) -> EnergyNode:

@@ -644,6 +644,10 @@ _register(
             "another run is writing there",
             "Two runs cannot write the same output. Wait for the other to end, or give another `--out`.",
         ),
+        "E0882": (
+            "no such variable in the notebook",
+            "`%%energy --data NAME` takes data from a variable of the notebook, and no cell that was run made one of that name.",
+        ),
         "E0881": (
             "no such platform",
             "An energy is exported for `cpu`, `cuda`, `rocm` and `tpu`, one or several of them.",

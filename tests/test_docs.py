@@ -32,7 +32,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CHAN
 EXCERPTS = [ROOT / "docs" / "adding-a-method.md"]
 """Pages whose Python is quoted from the source."""
 BLOCK = re.compile(r"^```(\w+)(?: ([^\n]*))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NEEDS = {"embedding.md": ("flatbuffers", "numpyro", "IPython")}
+NEEDS = {"embedding.md": ("flatbuffers",)}
 """Packages of the extra `test` that a page uses, and that a plain installation leaves out."""
 RUN = {"draws": 20, "warmup": 20, "chains": 2}
 

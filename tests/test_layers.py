@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "energylang"
 
 LAYERS = (
-    "source", "codes", "code_examples", "diagnostics", "cache", "resources", "render", "syntax", "catalog", "ir", "check", "editors",
-    "lsp", "datafiles", "model", "lower", "methods", "run", "export", "tasks", "api", "cli",
+    "source", "codes", "code_examples", "diagnostics", "cache", "resources", "render", "html", "syntax", "catalog", "ir", "check", "editors",
+    "lsp", "datafiles", "model", "lower", "methods", "run", "export", "tasks", "describe", "api", "cli", "notebook",
 )  # fmt: skip
 """From the lowest up; `energylang` itself and `__main__` are the doors."""
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from energylang.run import checks
 from energylang.run.data import LIKELIHOOD, OBSERVED, POSTERIOR, PREDICTIVE, PRIOR, STATS, WEIGHTED, Data, FileData
+from energylang.run.html import run_html
 from energylang.run.summary import Summary, summarise, summarise_weighted
 
 
@@ -175,3 +176,6 @@ class Run(Mapping[str, np.ndarray]):
     def __repr__(self) -> str:
         where = f" in {self.path}" if self.path else ""
         return f"<Run of `{self.facts['energy']}` with {self.method}{where}: {', '.join(self)}>"
+
+    def _repr_html_(self) -> str:
+        return run_html(self)

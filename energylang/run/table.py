@@ -12,24 +12,30 @@ ROWS = 30
 
 def render(summary: Summary, rows: int = ROWS) -> str:
     """At most about `rows` rows: every variable is there, long arrays with their first entries and how many more."""
+    lines, ends = cells(summary, rows)
+    widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
+    text = []
+    for number, line in enumerate(lines, 1):
+        parts = [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
+        text.append("  ".join([line[0].ljust(widths[0]), *parts]))
+        if number in ends:
+            text.append(ends[number])
+    return "\n".join(text)
+
+
+def cells(summary: Summary, rows: int = ROWS) -> tuple[list[list[str]], dict[int, str]]:
+    """(the cells of the head and of at most about `rows` rows, what is left out by the number of the line before it)."""
     columns = list(summary.columns)
     lines: list[list[str]] = [["", *columns]]
     ends: dict[int, str] = {}
     for name, places in _shares(summary, rows):
         for at in places.shown:
             decimals = _decimals(summary, at)
-            cells = (_number(float(summary.columns[column][at]), column, decimals) for column in columns)
-            lines.append([summary.names[at], *cells])
+            numbers = (_number(float(summary.columns[column][at]), column, decimals) for column in columns)
+            lines.append([summary.names[at], *numbers])
         if places.more:
             ends[len(lines)] = f"… and {places.more:,} more of `{name}`"
-    widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
-    text = []
-    for number, line in enumerate(lines, 1):
-        cells = [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
-        text.append("  ".join([line[0].ljust(widths[0]), *cells]))
-        if number in ends:
-            text.append(ends[number])
-    return "\n".join(text)
+    return lines, ends
 
 
 @dataclass(frozen=True)
