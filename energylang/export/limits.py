@@ -18,13 +18,13 @@ from energylang.ir.nodes import (
     Data,
     Expr,
     Let,
-    Local,
     Loop,
     Map,
     Marginal,
     Reference,
     Symbol,
     Trajectory,
+    Variable,
     symbols,
     walk,
 )
@@ -126,15 +126,29 @@ def _built_in(roots: tuple[Expr, ...]) -> Iterator[tuple[Symbol, str]]:
                 for symbol in symbols(index):
                     yield symbol, "it decides how variables are summed out"
         elif isinstance(expr, Map | Loop):
-            inside = (i for _, index, _ in _indices(*expr.bodies) for i in symbols(index))
-            if any(isinstance(s, Local) for s in inside):
-                for symbol in symbols(*expr.arguments):
-                    if symbol.space.info.kind is not Kind.REAL:
-                        yield symbol, "what it looks up was checked for these values"
+            for _, index, _ in _indices(*expr.bodies):
+                own = [s for s in symbols(index) if s in expr.parameters]
+                if own and not _known(_element(expr, index)):
+                    for symbol in symbols(*expr.arguments):
+                        if symbol.space.info.kind is not Kind.REAL:
+                            yield symbol, "what it looks up was checked for these values"
     for _, index, _ in _indices(*roots):
-        if not isinstance(index, Reference):
+        if not _known(index):
             for symbol in symbols(index):
                 yield symbol, "what it looks up was checked for these values"
+
+
+def _element(expr: Map | Loop, index: Expr) -> Expr | None:
+    """Of what an index is an element itself, if it is a parameter of a `Map`."""
+    if isinstance(expr, Map) and isinstance(index, Reference) and index.symbol in expr.parameters:
+        return expr.arguments[expr.parameters.index(index.symbol)]  # pyright: ignore[reportArgumentType]
+    return None
+
+
+def _known(index: Expr | None) -> bool:
+    """Whether an index is a symbol itself, whose range is looked at, or an entry of a variable, which has its own."""
+    base = index.arguments[0] if isinstance(index, Apply) and index.operation == "index" else index
+    return isinstance(base, Reference) and (base is index or isinstance(base.symbol, Variable))
 
 
 def _looked_up(roots: tuple[Expr, ...], dims: Any) -> Iterator[tuple[Symbol, int]]:
@@ -142,3 +156,8 @@ def _looked_up(roots: tuple[Expr, ...], dims: Any) -> Iterator[tuple[Symbol, int
     for base, index, axis in _indices(*roots):
         if isinstance(index, Reference):
             yield index.symbol, base.type.shape[axis].evaluate(dims)
+    for expr in walk(*roots):
+        for base, index, axis in _indices(*expr.bodies) if isinstance(expr, Map) else ():
+            element = _element(expr, index) if isinstance(expr, Map) else None
+            if isinstance(element, Reference):
+                yield element.symbol, base.type.shape[axis].evaluate(dims)

@@ -154,7 +154,7 @@ class ExportedEnergy:
         for name, value in data.items():
             self._known(name, self.data, "data")
             changed[name] = self._datum(name, np.asarray(value))
-        if "lets" not in self.manifest["functions"] and not self._lets:
+        if not self._lets:
             return self._changed(data=changed)
         by_key = {self.manifest["data"][name]["key"]: value for name, value in changed.items()}
         lets = self._deserialised("lets")

@@ -224,6 +224,13 @@ def test_data_that_are_built_in(tmp_path: Path) -> None:
     other = el.compile(model.program.source.text, data={"y": [1, 2, 3]})["summed"]
     near(exported.with_data(y=[1, 2, 3]).log_density(flat), other.log_density(flat))
     exported.with_data(site=[0, 0, 1])
+    # A category that is observed is looked up too, and any of its values will do.
+    kinds = el.compile("data k: cat(3)[4] = [0, 1, 1, 0]\nenergy e(p: simplex[3]) {\n  k ~ categorical(p)\n}")
+    other = el.compile(kinds.program.source.text, data={"k": [2, 2, 2, 1]})["e"]
+    given = load(kinds["e"].export(tmp_path / "kinds.energyx")).with_data(k=[2, 2, 2, 1])
+    near(given(p=np.array([0.2, 0.3, 0.5])), other(p=np.array([0.2, 0.3, 0.5])))
+    with pytest.raises(EnergyFileError, match="from 0 to 2"):
+        given.with_data(k=[0, 1, 2, 3])
     with pytest.raises(EnergyFileError, match="decides how variables are summed out"):
         exported.with_data(site=[0, 1, 1])
 
