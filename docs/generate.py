@@ -181,7 +181,11 @@ def options() -> str:
     lines = []
     for verb, table in RUN_OPTIONS.items():
         if table:
-            lines += [f"`{verb}`:", "", *(f"- `{flag(option.name)}`, {describe(option)}" for option in table), ""]
+            lines += [f"| `{verb}` | value | meaning |", "|---|---|---|"]
+            for option in table:
+                kind, _, meaning = describe(option).partition(": ")
+                lines.append(f"| `{flag(option.name)}` | {kind.replace('|', 'or')} | {meaning} |")
+            lines.append("")
     return "\n".join(lines).rstrip()
 
 

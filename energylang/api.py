@@ -44,6 +44,7 @@ from energylang.tasks import (
     resolve_method,
     resolve_options,
     with_conditions,
+    with_draws,
 )
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ class Model:
             if why_not:
                 problem = f"no method fits `{verb}` of `{energy.name}`: for `{call.name}`, {why_not}"
                 raise DiagnosticError([Diagnostic("E0604", problem, fix="`energylang methods` lists what each needs")])
-        return Plan(verb, energy, call, reason, given, bindings)
+        return Plan(verb, energy, call, reason, with_draws(verb, given, call.name), bindings)
 
     def sample(self, of: str | None = None, **arguments: Any) -> Run:
         """Draw from an energy, the only one or that of the file's task by default; arguments as `Energy.sample`."""
@@ -344,8 +345,9 @@ class Energy:
         """Draw from the energy; what is not given comes from the file's task.
 
         method, on (values of conditions), draws, warmup, chains, seed; init ("random", "pathfinder", or where chains start:
-        values by variable, a file of them, a Run); predictive, log_likelihood (of each draw), prior
-        (draw from the prior instead); out (a file; without it draws stay in memory), resume, progress, threads, chunk.
+        values by variable, a file of them, a Run); thin, until ("ess=400" or {"ess": 400}), budget (seconds, or "2m");
+        predictive, log_likelihood (of each draw), prior (draw from the prior instead); out (a file; without it draws stay
+        in memory), resume, progress, threads, chunk.
         """
         return _run(self.model, "sample", self.name, arguments, self)
 

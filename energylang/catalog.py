@@ -22,13 +22,13 @@ VERBS: tuple[Verb, ...] = ("sample", "evidence", "train", "test", "optimize")
 class Option:
     """One option of a method or of a run.
 
-    `minimum` and `maximum` are inclusive unless `open` (then both are exclusive). `choices` are bare names.
-    `default` None means that the method or the driver decides, as `doc` says. files: whether the name of a file, as a
-    text, may stand in the place of a choice; in Python the values themselves may.
+    `minimum` and `maximum` are inclusive unless `open` (then both are exclusive). `choices` are bare names. "aim" and "time"
+    are texts that `energylang.stopping` reads. `default` None means that the method or the driver decides, as `doc` says.
+    files: whether the name of a file, as a text, may stand in the place of a choice; in Python the values themselves may.
     """
 
     name: str
-    type: Literal["real", "int", "bool", "choice", "string"]
+    type: Literal["real", "int", "bool", "choice", "string", "aim", "time"]
     default: Value | None
     doc: str
     minimum: float | None = None
@@ -366,6 +366,11 @@ RUN_OPTIONS: dict[Verb, tuple[Option, ...]] = {
             choices=("random", "pathfinder"),
             files=True,
         ),
+        Option("thin", "int", 1, "keep each so-many-th step; `draws` counts those kept", minimum=1),
+        Option(
+            "until", "aim", None, "end when the smallest ESS and the largest R_hat are there: `ess=400, r_hat=1.01`"
+        ),
+        Option("budget", "time", None, "end after this time with the draws so far: `90s`, `2m`, `1h`"),
         Option("predictive", "bool", False, "also draw the data anew, given each draw"),
         Option("log_likelihood", "bool", False, "also keep the log density of each observation"),
         Option("prior", "bool", False, "draw from the densities of the variables alone, and the data given these"),
@@ -383,6 +388,13 @@ RUN_OPTIONS: dict[Verb, tuple[Option, ...]] = {
     "test": (),
     "optimize": (),
 }
+
+
+CHAINS_ONLY = ("thin", "until", "budget")
+"""Options of `sample` that mean nothing where draws are independent of one another."""
+
+MOST_DRAWS = 100_000
+"""Draws per chain at most, where `until` is given and `draws` is not."""
 
 
 @cache

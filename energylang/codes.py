@@ -632,6 +632,15 @@ _register(
 )
 _register(
     {
+        "E0870": (
+            "the budget ended before a draw",
+            "The time of `budget` was over while the run was still in warm-up, whose steps are no draws: there is nothing to summarise. Compiling is part of the time. Give a longer `budget`, less `warmup` or a quicker method; a run with `--out` goes on with `--resume` and any budget.",
+        ),
+    },
+    exit_code=4,
+)
+_register(
+    {
         "E0820": (
             "cannot write there",
             "The file of a run, or the folder of its parts beside it, cannot be created or written. Check that the folder exists and is yours to write, or give another `--out`.",

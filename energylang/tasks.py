@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from energylang.catalog import RUN_OPTIONS, MethodCall, Option, Value, Verb, build, methods
+from energylang.catalog import CHAINS_ONLY, MOST_DRAWS, RUN_OPTIONS, MethodCall, Option, Value, Verb, build, methods
 from energylang.check.modules import new_context
-from energylang.check.tasks import method_call, option_problem
+from energylang.check.tasks import method_call, option_problem, settled
 from energylang.datafiles import leaves
 from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics, suggest
 from energylang.ir.ancestry import prior, steps
@@ -60,7 +60,10 @@ def resolve_method(
 
 
 def resolve_options(verb: Verb, options: Mapping[str, Any], task: Task | None) -> dict[str, Any]:
-    """The run's options: the caller's over the task's over the defaults. Raises DiagnosticError E0602, E0603."""
+    """The run's options: the caller's over the task's over the defaults. Raises DiagnosticError E0602, E0603.
+
+    Where there is an aim (`until`) and nobody says how many draws, `draws` is None: that depends on the method.
+    """
     table = {o.name: o for o in RUN_OPTIONS[verb]}
     values: dict[str, Any] = {name: option.default for name, option in table.items()}
     if task is not None:
@@ -80,9 +83,11 @@ def resolve_options(verb: Verb, options: Mapping[str, Any], task: Task | None) -
             problem = option_problem(table[name], value)
         if problem:
             problems.append(Diagnostic("E0603", f"`{name}` {problem}, not {value}", fix=table[name].doc))
-        values[name] = value
+        values[name] = value if problem else settled(table[name], value)
     if problems:
         raise DiagnosticError(problems)
+    if values.get("until") and options.get("draws") is None and (task is None or "draws" not in dict(task.options)):
+        values["draws"] = None
     return values
 
 
@@ -102,6 +107,14 @@ def _beside(task: Task, option: Option, value: Value) -> Any:
             ]
         )  # fmt: skip
     return str(folder / file)
+
+
+def with_draws(verb: Verb, options: Mapping[str, Any], method: str) -> dict[str, Any]:
+    """The options with a number of draws: a generous one where chains go on until an aim, else the default."""
+    if options.get("draws", 0) is not None:
+        return dict(options)
+    default = next(option.default for option in RUN_OPTIONS[verb] if option.name == "draws")
+    return {**options, "draws": MOST_DRAWS if methods()[method].protocol == "kernel" else default}
 
 
 def resolve_bindings(
@@ -241,6 +254,11 @@ class Plan:
             require_covered(target.program.variable_steps, self.energy.model.bound.values, target.program.dims)
         options.pop("warmup", None)
         options.pop("init", None)
+        for name in CHAINS_ONLY:
+            if options.pop(name, None) not in (None, 1) and progress is not None:
+                progress.note(
+                    f"`{name}` is about chains: the draws of `{self.method.name}` are independent, all are made"
+                )
         return run_path(
             target, built, **common, **options, weighted=spec.weighted, prior=bool(self.options.get("prior"))
         )

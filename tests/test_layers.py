@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "energylang"
 
 LAYERS = (
-    "source", "codes", "code_examples", "diagnostics", "cache", "resources", "render", "html", "syntax", "catalog", "ir", "check", "editors",
+    "source", "codes", "code_examples", "diagnostics", "cache", "resources", "render", "html", "syntax", "stopping", "catalog", "ir", "check", "editors",
     "lsp", "datafiles", "model", "lower", "methods", "run", "export", "tasks", "describe", "api", "cli", "notebook",
 )  # fmt: skip
 """From the lowest up; `energylang` itself and `__main__` are the doors."""

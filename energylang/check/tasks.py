@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from energylang.catalog import RUN_OPTIONS, Method, MethodCall, Option, Traits, Value, Verb, fitting, methods, misfit
 from energylang.check.constants import evaluate
 from energylang.check.context import Context, Poison, did_you_mean
@@ -11,6 +13,7 @@ from energylang.diagnostics import Label
 from energylang.ir.nodes import Energy, Expr, Level, Task, symbols
 from energylang.ir.nodes import Variable as VariableNode
 from energylang.source import Span
+from energylang.stopping import read_aim, read_seconds
 from energylang.syntax import ast
 
 
@@ -234,6 +237,12 @@ def _example(options: tuple[Option, ...]) -> str:
 
 
 def _value(context: Context, node: ast.Expression, option: Option) -> Value | None:
+    if option.type in TEXTS and isinstance(node, ast.String):
+        problem = option_problem(option, node.value)
+        if problem:
+            context.error("E0603", f"`{option.name}` {problem}", node.span, fix=_meant(option))
+            return None
+        return settled(option, node.value)
     if option.type in ("choice", "string"):
         text = node.text if isinstance(node, ast.Name) else node.value if isinstance(node, ast.String) else None
         file = option.files and isinstance(node, ast.String)
@@ -266,18 +275,39 @@ def _value(context: Context, node: ast.Expression, option: Option) -> Value | No
             fix=_meant(option),
         )
         return None
-    return float(value) if option.type == "real" else value
+    return settled(option, value)
 
 
 def _meant(option: Option) -> str:
     """A value that an option takes."""
+    if option.type in TEXTS:
+        return f"for example `{option.name} = {TEXTS[option.type]}`"
     if option.default is None:
         return f"for example `{option.name} = {1 if option.type == 'int' else 1.0}`"
     return f"for example `{option.name} = {option.default}`"
 
 
-def option_problem(option: Option, value: Value) -> str | None:
+TEXTS = {"aim": '"ess=400"', "time": '"2m"'}
+"""Types of options that are written as texts, with an example."""
+
+
+def settled(option: Option, value: Any) -> Any:
+    """A value that has no problem in the one form that runs know: aims as texts, times as seconds."""
+    if option.type == "aim":
+        return str(read_aim(value))
+    if option.type == "time":
+        return read_seconds(value)
+    return float(value) if option.type == "real" else value
+
+
+def option_problem(option: Option, value: Any) -> str | None:
     """What is wrong with a value of an option, as the end of a sentence; None where nothing is."""
+    if option.type in TEXTS:
+        try:
+            settled(option, value)
+        except ValueError as error:
+            return str(error)
+        return None
     if option.type == "bool":
         return None if isinstance(value, bool) else "is true or false"
     if option.type == "choice":

@@ -103,11 +103,14 @@ class OptionValue(click.ParamType):
     def __init__(self, option: Option) -> None:
         self.option = option
         self.name = {"int": "integer", "real": "number"}.get(option.type, option.type)
+        words = (*option.choices, *(["FILE"] if option.files else []))
+        self.metavar = "|".join(words) or {"aim": "AIM", "time": "TIME"}.get(option.type, "N")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Value:
-        from energylang.check.tasks import option_problem
+        from energylang.check.tasks import TEXTS, option_problem, settled
 
-        found = number(value) if isinstance(value, str) and not self.option.choices else value
+        words = isinstance(value, str) and not self.option.choices and self.option.type not in TEXTS
+        found = number(value) if words else value
         # `1e4` draws are ten thousand draws.
         if self.option.type == "int" and isinstance(found, float) and found.is_integer():
             found = int(found)
@@ -115,7 +118,7 @@ class OptionValue(click.ParamType):
         if problem:
             fail_usage(f"`{flag(self.option.name)}` {problem}, not {value}", self.option.doc)
         assert found is not None
-        return float(found) if self.option.type == "real" else found
+        return settled(self.option, found)
 
 
 def flag(name: str) -> str:
@@ -133,8 +136,8 @@ def catalog_options(options: Sequence[Option]) -> Decorator:
                 function = click.option(f"{name}/--no-{name[2:]}", default=None, help=f"{words}.")(function)
                 continue
             default = "" if option.default is None else f" (default {shown(option.default)})"
-            metavar = "|".join((*option.choices, *(["FILE"] if option.files else []))) or "N"
-            add = click.option(flag(option.name), type=OptionValue(option), metavar=metavar, help=f"{words}{default}.")
+            kind = OptionValue(option)
+            add = click.option(flag(option.name), type=kind, metavar=kind.metavar, help=f"{words}{default}.")
             function = add(function)
         return function
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from energylang.run.table import ROWS, render
+from energylang.stopping import spell
 
 if TYPE_CHECKING:
     from energylang.run.result import Run
@@ -90,7 +91,16 @@ def _draws(run: Run) -> str:
         what = "prior" if run.is_prior else "energy"
         return f"{options['draws'] * options.get('chains', 1):,} independent, from the {what} itself"
     chains = options["chains"]
-    return f"{chains:,} {'chain' if chains == 1 else 'chains'} of {options['draws']:,} after {options['warmup']:,} of warm-up"
+    count = f"{chains:,} {'chain' if chains == 1 else 'chains'} of {run.facts['draws']:,}"
+    thinned = f", one of {options['thin']:,} steps each," if "thin" in options else ""
+    return f"{count}{thinned} after {options['warmup']:,} of warm-up{_ended(run)}"
+
+
+def _ended(run: Run) -> str:
+    """What ended a run before all its draws."""
+    if run.facts["stopped"] == "until":
+        return f", until {run.options['until']}"
+    return f", when {spell(run.options['budget'])} were over" if run.facts["stopped"] == "budget" else ""
 
 
 def _times(programs: int, seconds: Mapping[str, float], drawing: float) -> str:

@@ -15,13 +15,15 @@ import numpy as np
 from jax import Array
 
 from energylang.diagnostics import Diagnostic, DiagnosticError
-from energylang.model import Kernel, Phase, Point, Target, fold
+from energylang.model import Info, Kernel, Phase, Point, Target, fold
 from energylang.run import checks, keys, output
 from energylang.run.files import require_writable
 from energylang.run.initial import Trial, given_of, require_start, starting_point
 from energylang.run.interrupt import Interruptible, interrupted
 from energylang.run.lanes import Lanes, to_host, width_of
-from energylang.run.pace import PART_BYTES, Pace, buffer_steps
+from energylang.run.length import Ended, Length, Stopped
+from energylang.run.monitor import Monitor
+from energylang.run.pace import FIRST, PART_BYTES, Pace, buffer_steps
 from energylang.run.parts import Parts
 from energylang.run.phases import schedule
 from energylang.run.programs import Programs
@@ -30,6 +32,7 @@ from energylang.run.provenance import Provenance, closure, program_closure
 from energylang.run.result import Run
 from energylang.run.starts import Starts
 from energylang.run.store import Memory, Rows, Stage, Store
+from energylang.stopping import spell
 
 
 class Carry(NamedTuple):
@@ -58,16 +61,22 @@ def run_chains(
     threads: int = 0,
     chunk: int | None = None,
     keep_warmup: bool = True,
+    thin: int = 1,
+    until: str | None = None,
+    budget: float | None = None,
 ) -> Run:
-    """Sample `chains` chains of `warmup + draws` steps.
+    """Sample `chains` chains of `warmup + thin * draws` steps, and keep each `thin`-th of those after warm-up.
 
     lanes: the spec's widths by platform. out: the netCDF-4 file to write; None keeps the draws in memory. resume:
     continue what `out` holds of the same run. init: where chains start, `random`, `pathfinder` or given values. threads: 0 for one a core; chunk: steps in a chunk, None to choose by
     time; neither, nor the number of devices, changes a bit of a draw. keep_warmup: whether warm-up draws are kept.
+    until: an aim (`ess=400, r_hat=1.01`) at which the run ends before `draws`. budget: seconds after which it ends, those
+    of compiling included and those before a resume not; the draws made by then are the first of the whole run.
 
     Raises DiagnosticError: E0801 (no start), E0802 (not finite), E0803 (nothing accepted), E0804, E0805, E0808,
-    E0820 to E0822, E0830, E0865, and E0840 after Ctrl-C.
+    E0820 to E0822, E0830, E0865, E0840 after Ctrl-C, and E0870 (the budget ended before a draw).
     """
+    length = Length.of(draws, warmup, thin, until, budget)
     progress = progress if progress is not None else Silent()
     options = {
         "draws": draws,
@@ -78,26 +87,28 @@ def run_chains(
         "keep_warmup": keep_warmup,
     }
     width = width_of(lanes, chains)
-    closed = closure(provenance, options, width)
+    closed = closure(provenance, {**options, **length.decisive}, width)
     if out is not None:
         out = require_writable(out)
-        if resume and (finished := output.finished(out, closed)):
+        if resume and (finished := output.finished(out, closed)) and length.satisfied(finished):
             progress.note(f"`{out}` is whole already")
             return finished
-    driver = _Chains(target, kernel, draws, warmup, chains, seed, init, keep_warmup, progress)
+    driver = _Chains(target, kernel, length, chains, seed, init, keep_warmup, progress)
     with Lanes(chains, width, threads) as group, Interruptible(progress) as signals:
-        programs = Programs(group, program_closure(provenance, options, width))
+        programs = Programs(group, program_closure(provenance, {**options, "thinned": thin > 1}, width))
+        options |= length.options
         if out is None:
             memory = Memory()
-            seconds = driver.run(programs, memory, None, chunk, signals, out)
-            data = output.in_memory(memory, provenance, {"warmup": warmup, "sampling": draws})
-            run = Run(data, output.facts(provenance, options, closed, seconds, programs.compiled))
+            ended = driver.run(programs, memory, None, chunk, signals, out)
+            data = output.in_memory(memory, provenance, {"warmup": warmup, "sampling": ended.draws})
+            facts = output.facts(provenance, options, closed, ended.seconds, programs.compiled)
+            run = Run(data, facts | ended.facts())
         else:
             with Parts(out, closed) as parts:
-                seconds = driver.run(programs, parts, parts if resume else None, chunk, signals, out)
+                ended = driver.run(programs, parts, parts if resume else None, chunk, signals, out)
                 progress.phase("writing")
-                facts = output.facts(provenance, options, closed, seconds, programs.compiled)
-                counts: dict[Stage, int] = {"warmup": warmup if keep_warmup else 0, "sampling": draws}
+                facts = output.facts(provenance, options, closed, ended.seconds, programs.compiled) | ended.facts()
+                counts: dict[Stage, int] = {"warmup": warmup if keep_warmup else 0, "sampling": ended.draws}
                 output.write(out, parts, provenance, facts, chains, counts)
                 parts.remove()
             run = Run(output.FileData(out), facts)
@@ -112,8 +123,7 @@ class _Chains:
         self,
         target: Target,
         kernel: Kernel,
-        draws: int,
-        warmup: int,
+        length: Length,
         chains: int,
         seed: int,
         init: str | Starts,
@@ -131,10 +141,10 @@ class _Chains:
                 ]
             )
         self.target, self.kernel, self.progress = target, kernel, progress
-        self.draws, self.warmup, self.chains, self.keep_warmup = draws, warmup, chains, keep_warmup
+        self.length, self.warmup, self.chains, self.keep_warmup = length, length.warmup, chains, keep_warmup
         self.root, self.init, self.given = keys.root_data(seed), init, given_of(init)
         # Traced once: for the shapes of a row, and again from JAX's memory inside the loop.
-        self._stepped = jax.jit(self._step, inline=True)
+        self._moved, self._told = jax.jit(self._move, inline=True), jax.jit(self._tell, inline=True)
 
     # --- what one lane does ---------------------------------------------------------------------------------------
 
@@ -161,14 +171,14 @@ class _Chains:
     @cached_property
     def _row_shapes(self) -> dict[str, Any]:
         phase = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), schedule(0, 1, self.warmup))
-        shape = jax.eval_shape(self._stepped, self.target, self.root, np.uint32(0), phase, self._blank)[1]
+        step = self.target, self.root, np.uint32(0)
+        carry, self._info = jax.eval_shape(self._moved, *step, phase, self._blank)
+        shape = jax.eval_shape(self._told, *step, carry, self._info)
         # A dictionary that leaves JAX is sorted; the order of the model is the one people look for.
         return {name: shape[name] for name in self._order}
 
-    def _step(
-        self, target: Target, root: Array, at: Array, phase: Phase, carry: Carry
-    ) -> tuple[Carry, dict[str, Array]]:
-        """The absolute step `at`, and what is kept of it."""
+    def _move(self, target: Target, root: Array, at: Array, phase: Phase, carry: Carry) -> tuple[Carry, Info]:
+        """The absolute step `at`."""
         chain, state, tune, memory = carry
         key = keys.root_key(root)
         state, info = self.kernel.step(target, tune, state, fold(key, keys.STEP, chain, at))
@@ -179,29 +189,51 @@ class _Chains:
             tune,
             memory,
         )
-        energy = target.energy(state.x)
+        return Carry(chain, state, tune, memory), _arrays(info)
+
+    def _moves(
+        self, target: Target, root: Array, first: Array, every: Array, phase: Phase, carry: Carry
+    ) -> tuple[Carry, Info]:
+        """`every` steps; what was true of one of them, such as a divergence, is said of the last."""
+
+        def again(at: Array, both: tuple[Carry, Info]) -> tuple[Carry, Info]:
+            carry, info = self._moved(target, root, first + at, phase, both[0])
+            return carry, {name: both[1][name] | i if i.dtype == bool else i for name, i in info.items()}
+
+        nothing = {name: jnp.zeros(leaf.shape, leaf.dtype) for name, leaf in self._info.items()}
+        return jax.lax.fori_loop(jnp.zeros_like(every), every, again, (carry, nothing))
+
+    def _tell(self, target: Target, root: Array, at: Array, carry: Carry, info: Info) -> dict[str, Array]:
+        """What is kept of the absolute step `at`."""
+        x = carry.state.x
+        energy = target.energy(x)
         stats = {**info, "lp": -energy, "model_energy": energy}
-        row = output.row(target.outputs(state.x, fold(key, keys.OUTPUT, chain, at)), stats)
+        row = output.row(target.outputs(x, fold(keys.root_key(root), keys.OUTPUT, carry.chain, at)), stats)
         self._order = list(row)
-        return Carry(chain, state, tune, memory), row
+        return row
 
     def _chunk(self, shared: Any, lane: dict[str, Array]) -> dict[str, dict[str, Array]]:
-        """`count` steps from the absolute step `start`; rows [buffer, …], of which the first `count` are filled."""
-        target, root, start, count, phases = shared
+        """`count` rows of `every` steps each, from the absolute step `start`; of rows [buffer, …] the first are filled."""
+        target, root, start, count, every, phases = shared
         length = phases.warming.shape[0]
         shapes = self._row_shapes
         rows = {name: jnp.zeros((length, *leaf.shape), leaf.dtype) for name, leaf in shapes.items()}
 
-        def step(at: Array, both: tuple[Carry, dict[str, Array]]) -> tuple[Carry, dict[str, Array]]:
+        def kept(at: Array, both: tuple[Carry, dict[str, Array]]) -> tuple[Carry, dict[str, Array]]:
             carry, rows = both
+            phase, last = Phase(*(leaf[at] for leaf in phases)), start + at.astype(start.dtype)
+            if self.length.thin == 1:
+                carry, info = self._moved(target, root, last, phase, carry)
+            else:
+                first = start + at.astype(start.dtype) * every
+                carry, info = self._moves(target, root, first, every, phase, carry)
+                last = first + every - 1
             # Made inside the loop, a row cannot depend on how many of them share a chunk.
-            carry, row = self._stepped(
-                target, root, start + at.astype(start.dtype), Phase(*(leaf[at] for leaf in phases)), carry
-            )
+            row = self._told(target, root, last, carry, info)
             return carry, {name: rows[name].at[at].set(row[name]) for name in rows}
 
         carry = jax.tree.unflatten(jax.tree.structure(self._blank), [lane[path] for path in leaves(self._blank)])
-        carry, rows = jax.lax.fori_loop(0, count, step, (carry, rows))
+        carry, rows = jax.lax.fori_loop(0, count, kept, (carry, rows))
         return {"carry": leaves(carry), "rows": {name: rows[name] for name in shapes}}
 
     # --- the loop over chunks -------------------------------------------------------------------------------------
@@ -214,9 +246,10 @@ class _Chains:
         chunk: int | None,
         signals: Interruptible,
         out: Path | None,
-    ) -> float:
-        """Fill the store with every step; the seconds spent in steps, those before a resume included."""
-        total = self.warmup + self.draws
+    ) -> Ended:
+        """Fill the store with every step; the seconds are those spent in steps, before a resume too."""
+        length = self.length
+        total = length.steps
         lanes = programs.lanes
         shared = lanes.share((self.target, self.root))
         self.progress.phase("compiling")
@@ -226,16 +259,16 @@ class _Chains:
 
         def example() -> tuple[Any, Any]:
             lane_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in self._row_shapes.values())
-            return self._shared(shared, 0, 0, buffer_steps(lane_bytes, lanes.width)), blank
+            return self._shared(shared, 0, 0, 1, buffer_steps(lane_bytes, lanes.width)), blank
 
         advance = programs.get("chunk", self._chunk, example, donate=True)
         filled = advance.outputs["rows"]
         # A row has the lanes of a unit first, then the steps of the buffer.
         steps = next(iter(filled.values())).shape[1]
-        row_bytes = sum(math.prod(leaf.shape[2:]) * leaf.dtype.itemsize for leaf in filled.values())
-        if not isinstance(store, Parts):
-            kept = self.draws + (self.warmup if self.keep_warmup else 0)
-            checks.require_memory(row_bytes * self.chains * kept)
+        row = {name: jax.ShapeDtypeStruct(leaf.shape[2:], leaf.dtype) for name, leaf in filled.items()}
+        row_bytes = self.chains * sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in row.values())
+        if not isinstance(store, Parts) and not length.open:
+            checks.require_memory(row_bytes * length.rows(total, self.keep_warmup))
         restored = self._restore(lanes, blank, checkpoint, store)
         if restored is None:
             programs.compile(begin, advance)
@@ -247,51 +280,73 @@ class _Chains:
         else:
             programs.compile(advance)
             carries, step, seconds = restored
-        if isinstance(store, Parts):
-            checks.require_space(store.folder, row_bytes * self.chains * (total - step))
-        pace = Pace(max(1, PART_BYTES // (row_bytes * self.chains)), chunk)
+        if isinstance(store, Parts) and not length.open:
+            left = length.rows(total, self.keep_warmup) - length.rows(step, self.keep_warmup)
+            checks.require_space(store.folder, row_bytes * left)
+        most = max(1, PART_BYTES // row_bytes)
+        pace = Pace(most, chunk, first=1 if length.deadline < math.inf else FIRST)
+        monitor = Monitor({name: leaf.shape for name, leaf in row.items()}, self.chains)
         stage: Stage | None = None
-        while step < total:
+        while (ended := self._ended(step, store, row)) is None:
             if signals.asked:
                 raise interrupted(step, total, out)
-            end = self.warmup if step < self.warmup else total
             if stage != (stage := "warmup" if step < self.warmup else "sampling"):
                 self.progress.phase("warm-up" if stage == "warmup" else "sampling")
-                self.progress.advance(step, end, {})
-            count = min(pace.next(), end - step)
+                self.progress.advance(*length.shown(step, stage), {})
+            every = 1 if stage == "warmup" else length.thin
+            count = min(max(1, min(pace.next(length.left) // every, most)), (length.stop(step) - step) // every)
+            if out is None and length.open:
+                checks.require_memory(row_bytes * length.rows(step + count * every, self.keep_warmup))
             # A chunk of a quick model fills the buffer several times.
-            calls = [(at, min(steps, step + count - at)) for at in range(step, step + count, steps)]
-            given = [(self._shared(shared, at, length, steps), length) for at, length in calls]
+            calls = [(at, min(steps, count - at)) for at in range(0, count, steps)]
+            given = [(self._shared(shared, step + at * every, rows, every, steps), rows) for at, rows in calls]
             began = time.perf_counter()
 
             def work(unit: int, given: Any = given) -> tuple[Rows, Any]:
                 pieces: list[Rows] = []
-                for arguments, length in given:
+                for arguments, wanted in given:
                     results = advance(arguments, carries[unit])
                     carries[unit] = results["carry"]
                     pieces.append(
-                        {name: np.array(np.asarray(leaf)[:, :length]) for name, leaf in results["rows"].items()}
+                        {name: np.array(np.asarray(leaf)[:, :wanted]) for name, leaf in results["rows"].items()}
                     )
                 rows = {name: np.concatenate([piece[name] for piece in pieces], axis=1) for name in pieces[0]}
                 return rows, to_host(carries[unit]) if isinstance(store, Parts) else None
 
             results = lanes.run(work)
             spent = time.perf_counter() - began
-            pace.took(count, spent)
+            pace.took(count * every, spent)
             seconds += spent
             joined = lanes.join([rows for rows, _ in results])
             rows = {name: joined[name] for name in filled}
             state = {} if out is None else lanes.join([state for _, state in results])
-            checks.require_finite(rows["stats/model_energy"], step)
+            checks.require_finite(rows["stats/model_energy"], step, every)
             kept = output.kept(stage, rows) if stage == "sampling" or self.keep_warmup else {}
-            store.append(stage, step, step + count, kept, state, seconds)
-            step += count
-            self.progress.advance(step, end, checks.facts_of(rows))
-        return seconds
+            store.append(stage, step, step + count * every, kept, state, seconds)
+            step += count * every
+            said = monitor.facts(rows, stage == "sampling")
+            self.progress.advance(*length.shown(step, stage, said.get("ESS")), said)
+        draws = length.done(step)
+        if ended != "draws":
+            self.progress.advance(draws, draws, monitor.facts({}, sampling=False))
+        if ended == "budget":
+            spent = f"the budget of {spell(length.budget)} ended the run"
+            self.progress.note(f"{spent}: {draws:,} of {length.draws:,} draws a chain")
+        return Ended(seconds, draws, ended)
 
-    def _shared(self, shared: Any, start: int, count: int, steps: int) -> Any:
+    def _ended(self, step: int, store: Store, row: Mapping[str, Any]) -> Stopped | None:
+        """What ends the run after so many steps, if anything does."""
+        length, done = self.length, self.length.done(step)
+        look = length.looks if done and length.looks is not None and length.looks.due(done) else None
+        if look is not None and look.reached(store, row, self.chains, done):
+            return "until"
+        if step >= length.steps:
+            return "draws"
+        return "budget" if length.late(step, resumable=isinstance(store, Parts)) else None
+
+    def _shared(self, shared: Any, start: int, count: int, every: int, steps: int) -> Any:
         phases = schedule(start, steps, self.warmup)
-        return (*shared, np.uint32(start), np.int32(count), phases)
+        return (*shared, np.uint32(start), np.int32(count), np.uint32(every), phases)
 
     def _restore(
         self, lanes: Lanes, blank: Mapping[str, Any], checkpoint: Parts | None, store: Store

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +14,8 @@ from energylang.datafiles import memory
 from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.run.data import POSTERIOR, PREDICTIVE, PRIOR, STATS, Data
 from energylang.run.summary import Summary
+from energylang.stopping import R_HAT
 
-R_HAT = 1.01
 ESS = 400
 PARETO_K = 0.7
 RESOLUTION = 0.1
@@ -22,6 +23,9 @@ RESOLUTION = 0.1
 
 MANY_DIVERGE = 0.1
 """A share of draws, as large as where the energy is not finite rather than steep."""
+
+FEW_DRAWS = 100
+"""Draws of a chain below which a run that a budget ended is said to be short."""
 
 FEW_PROPOSALS = 100
 """Below so many proposals, none accepted says nothing yet."""
@@ -85,8 +89,8 @@ def _bytes(count: int) -> str:
     return f"{count:.1f} GiB"
 
 
-def require_finite(energy: np.ndarray, step: int) -> None:
-    """Raise E0802 if an energy [chain, step] of draws is not finite; `step` is the absolute number of the first."""
+def require_finite(energy: np.ndarray, step: int, every: int = 1) -> None:
+    """Raise E0802 if an energy [chain, draw] is not finite; `step` is the absolute number of the first step of `every`."""
     bad = np.argwhere(~np.isfinite(energy).reshape(*energy.shape[:2], -1).all(axis=2))
     if bad.size:
         chain, at = bad[np.argmin(bad[:, 1])]
@@ -95,22 +99,12 @@ def require_finite(energy: np.ndarray, step: int) -> None:
             [
                 Diagnostic(
                     "E0802",
-                    f"the energy of chain {chain} is {value} at step {step + at}",
+                    f"the energy of chain {chain} is {value} at step {step + (at + 1) * every - 1}",
                     cause="the density is infinite or undefined there, and the chain cannot go on from it",
                     fix="look for an energy without lower bound, log(0), 0/0 or overflow (`--x64` tells overflow apart)",
                 )
             ]
         )
-
-
-def facts_of(rows: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """What a progress line says of one chunk."""
-    facts: dict[str, float] = {}
-    if (accepted := rows.get("stats/acceptance_rate")) is not None:
-        facts["acceptance"] = float(np.mean(accepted))
-    if (diverging := rows.get("stats/diverging")) is not None and np.any(diverging):
-        facts["divergences"] = float(np.sum(diverging))
-    return facts
 
 
 def require_acceptance(data: Data) -> None:
@@ -158,10 +152,7 @@ def chain_warnings(data: Data, summary: Summary) -> list[str]:
         stuck = np.flatnonzero(np.all(data.read(STATS, "acceptance_rate") == 0, axis=1))
         if stuck.size:
             found.append(f"{_chains(stuck)} accepted nothing; give more warm-up or another seed")
-    # Predictive draws follow the chains with noise of their own: they say nothing new, and are many.
-    groups = {PREDICTIVE, PRIOR[PREDICTIVE]} & set(data.groups())
-    predicted = {name for group in groups for name in data.names(group)}
-    summary = summary.select({name.partition("[")[0] for name in summary.names} - predicted)
+    summary = _of_variables(data, summary)
     r_hat = summary["R_hat"]
     if np.any(bad := r_hat > R_HAT):
         found.append(
@@ -172,6 +163,42 @@ def chain_warnings(data: Data, summary: Summary) -> list[str]:
     if np.any(bad := least < ESS):
         found.append(f"the effective sample size is below {ESS} for {_scalars(summary, bad, least)}: give more draws")
     return found
+
+
+def _of_variables(data: Data, summary: Summary) -> Summary:
+    """Predictive draws follow the chains with noise of their own: they say nothing new, and are many."""
+    groups = {PREDICTIVE, PRIOR[PREDICTIVE]} & set(data.groups())
+    predicted = {name for group in groups for name in data.names(group)}
+    return summary.select({name.partition("[")[0] for name in summary.names} - predicted)
+
+
+def length_warnings(facts: Mapping[str, Any], options: Mapping[str, Any], data: Data, summary: Summary) -> list[str]:
+    """What is doubtful about a run that an aim or a budget should have ended, or did."""
+    found = []
+    draws, stopped = facts.get("draws", 0), facts.get("stopped")
+    if stopped == "budget" and draws < FEW_DRAWS:
+        found.append(
+            f"the budget ended after {draws} {'draw' if draws == 1 else 'draws'} of a chain: give a longer one"
+        )
+    if options.get("until") and stopped != "until":
+        rows = _of_variables(data, summary)
+        ess, r_hat = rows["ESS_bulk"], rows["R_hat"]
+        reached = [
+            f"{text} of `{rows.names[place]}`"
+            for text, place in (
+                *((f"the smallest ESS_bulk is {ess[at]:.0f}", at) for at in _largest(-ess)),
+                *((f"the largest R_hat is {r_hat[at]:.3f}", at) for at in _largest(r_hat)),
+            )
+        ]
+        more = "a longer `budget`" if stopped == "budget" else "more `draws`"
+        was = ", ".join(reached) or "there are too few draws to tell"
+        found.append(f"`{options['until']}` was not reached after {draws:,} draws of a chain: {was}; give {more}")
+    return found
+
+
+def _largest(values: np.ndarray) -> list[int]:
+    """The place of the largest number, if there is a number."""
+    return [] if np.all(np.isnan(values)) else [int(np.nanargmax(values))]
 
 
 def _single(data: Data) -> bool:

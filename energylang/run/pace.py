@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 SECONDS = 1.5
@@ -24,19 +25,21 @@ def buffer_steps(lane_bytes: int, width: int) -> int:
 
 @dataclass
 class Pace:
-    """Chooses chunk lengths up to `most`; `fixed` chooses once and for all."""
+    """Chooses chunk lengths up to `most`, the first of them `first`; `fixed` chooses once and for all."""
 
     most: int
     fixed: int | None = None
+    first: int = FIRST
     last: int = 0
     seconds: float = 0.0
 
-    def next(self) -> int:
+    def next(self, left: float = math.inf) -> int:
+        """The steps of the next chunk, where `left` seconds are left."""
         if self.fixed is not None:
             return min(self.fixed, self.most)
         if not self.last:
-            return min(FIRST, self.most)
-        wanted = self.last * SECONDS / max(self.seconds, 1e-3)
+            return min(self.first, self.most)
+        wanted = self.last * min(SECONDS, left) / max(self.seconds, 1e-3)
         return max(1, min(self.most, int(min(wanted, self.last * GROWTH))))
 
     def took(self, steps: int, seconds: float) -> None:

@@ -12,7 +12,7 @@ import re
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -123,12 +123,19 @@ class Parts:
         self.count += 1
 
     def chunks(self, stage: Stage) -> Iterator[Rows]:
+        return self._rows(stage, lambda name: True)
+
+    def parts_of(self, name: str) -> Iterator[np.ndarray]:
+        return (rows[name] for rows in self._rows("sampling", name.__eq__))
+
+    def _rows(self, stage: Stage, wanted: Callable[[str], bool]) -> Iterator[Rows]:
+        """Of each part of a stage the arrays that are wanted."""
         for number in range(self.count):
             try:
                 with _arrays(self._part(number)) as part:
                     if str(part["run/stage"]) != stage:
                         continue
-                    rows = {name: part[name] for name in part.files if not name.startswith("run/")}
+                    rows = {name: part[name] for name in part.files if not name.startswith("run/") and wanted(name)}
             except UNREADABLE as error:
                 raise self._damaged(self._part(number)) from error
             if rows:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Protocol, TextIO
 
+from energylang.stopping import spell
+
 
 class Progress(Protocol):
     """What a driver calls, always from one thread."""
@@ -94,6 +96,12 @@ def describe(name: str, done: int, total: int, seconds: float, facts: Mapping[st
         rate = (done - first) / seconds
         parts.append(f"{rate:,.0f}/s" if rate >= 100 else f"{rate:.3g}/s")
         if done < total:
-            parts.append(f"{(total - done) / rate:.0f} s left")
-    parts += [f"{key} {value:.3g}" for key, value in facts.items()]
+            parts.append(f"{spell((total - done) / rate)} left")
+    parts += [f"{key} {_shown(value)}" for key, value in facts.items()]
     return " · ".join(parts)
+
+
+def _shown(value: float) -> str:
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if 1 <= abs(value) < 10 else f"{value:.3g}"

@@ -97,7 +97,11 @@ class Run(Mapping[str, np.ndarray]):
         if self.weighted:
             count = self.stats("log_weight").size
             return checks.weight_warnings(self.facts["pareto_k"], self.facts["weight_ess"], count)
-        return checks.chain_warnings(self.data, self.summary())
+        summary = self.summary()
+        return [
+            *checks.chain_warnings(self.data, summary),
+            *checks.length_warnings(self.facts, self.options, self.data, summary),
+        ]
 
     @property
     def weighted(self) -> bool:

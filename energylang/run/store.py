@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
@@ -24,6 +25,30 @@ class Store(Protocol):
         """What was appended of one stage, in order."""
         ...
 
+    def parts_of(self, name: str) -> Iterator[np.ndarray]:
+        """What was appended of one name in sampling, in order; it stays there."""
+        ...
+
+
+@dataclass(frozen=True)
+class View:
+    """One array [chain, draw, …] of a store, read part by part and never held as a whole."""
+
+    store: Store
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def __getitem__(self, key: tuple[slice, ...]) -> np.ndarray:
+        """All chains and draws, and slices of what follows them."""
+        own = tuple(range(size)[wanted] for size, wanted in zip(self.shape[2:], key[2:], strict=False))
+        result = np.empty((*self.shape[:2], *map(len, own), *self.shape[2 + len(own) :]), self.dtype)
+        at = 0
+        for part in self.store.parts_of(self.name):
+            result[:, at : at + part.shape[1]] = part[key]
+            at += part.shape[1]
+        return result
+
 
 class Memory:
     """Keeps rows, and no state: nothing outlives the process."""
@@ -39,6 +64,9 @@ class Memory:
         """Each chunk is let go as it is handed out, so that joining them needs no second copy of them all."""
         while self.kept[stage]:
             yield self.kept[stage].pop(0)
+
+    def parts_of(self, name: str) -> Iterator[np.ndarray]:
+        return (rows[name] for rows in self.kept["sampling"])
 
 
 def joined(chunks: Iterator[Rows], total: int) -> dict[str, np.ndarray]:

@@ -1,7 +1,7 @@
 """The summary of draws: CmdStan's columns, with the diagnostics of Vehtari, Gelman, Simpson, Carpenter, Bürkner (2021).
 
-Rank-normalised split R-hat, bulk and tail effective sample size as ArviZ computes them (float64). A variable that takes
-two values, a spin, needs one autocovariance instead of five: every transform the diagnostics use is affine on it.
+A variable that takes two values, a spin, needs one autocovariance instead of five: every transform the diagnostics use
+is affine on it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from energylang.run.mixing import bulk_of_many, bulk_of_two, effective_size, split_chains, two_valued
+
 COLUMNS = ("Mean", "MCSE", "StdDev", "MAD", "5%", "50%", "95%", "ESS_bulk", "ESS_tail", "R_hat")
 WEIGHTED_COLUMNS = ("Mean", "MCSE", "StdDev", "MAD", "5%", "50%", "95%")
-PIECE_BYTES = 512 << 20
+PIECE_BYTES = 128 << 20
 BLOCK_BYTES = 128 << 20
 """What is read at once, and what is worked on at once, in float64."""
 TILE = 64
@@ -77,7 +79,7 @@ def summarise_weighted(variables: Iterable[tuple[str, Any]], log_weight: np.ndar
     weight /= weight.sum()
 
     def columns(draws: Any) -> Iterator[dict[str, np.ndarray]]:
-        for block in _scalars(draws):
+        for block in blocks_of(draws):
             yield _of_weighted(block.reshape(block.shape[0], -1).astype(np.float64), weight)
 
     return _collect(((name, draws, columns(draws)) for name, draws in variables), WEIGHTED_COLUMNS)
@@ -103,7 +105,7 @@ def scalar_names(name: str, shape: tuple[int, ...]) -> list[str]:
     return [f"{name}[{','.join(map(str, index))}]" for index in np.ndindex(*shape)]
 
 
-def _scalars(draws: Any) -> Iterator[np.ndarray]:
+def blocks_of(draws: Any) -> Iterator[np.ndarray]:
     """Blocks [scalar, chain, draw] of an array [chain, draw, …], each of bounded size."""
     if isinstance(draws, np.ndarray) or len(draws.shape) == 2:
         yield from _transposed(draws[:, :])
@@ -127,11 +129,9 @@ def _transposed(draws: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _columns(draws: Any) -> Iterator[dict[str, np.ndarray]]:
-    for block in _scalars(draws):
-        flat = block.reshape(block.shape[0], -1)
-        low, high = flat.min(axis=1, keepdims=True), flat.max(axis=1, keepdims=True)
+    for block in blocks_of(draws):
         with np.errstate(invalid="ignore", divide="ignore"):
-            two = np.all((flat == low) | (flat == high), axis=1)
+            two = two_valued(block)
             result = {column: np.empty(block.shape[0]) for column in COLUMNS}
             for chosen, function in ((two, _of_two_valued), (~two, _of_many_valued)):
                 if np.any(chosen):
@@ -146,17 +146,13 @@ def _columns(draws: Any) -> Iterator[dict[str, np.ndarray]]:
 
 def _of_two_valued(block: np.ndarray) -> dict[str, np.ndarray]:
     """Scalars that take at most two values, from counts and one effective sample size."""
-    scalars, chains, count = block.shape
+    _, chains, count = block.shape
     low = block.min(axis=(1, 2)).astype(np.float64)
     high = block.max(axis=(1, 2)).astype(np.float64)
     up = block == block.max(axis=(1, 2), keepdims=True)
     size = chains * count
     lows = np.where(high > low, size - np.count_nonzero(up, axis=(1, 2)), 0)
-    split = _split(up)
-    shares, halves = split.mean(axis=2), split.shape[2]
-    ess, r_hat = _ess(split), np.full(scalars, np.nan)
-    if chains > 1 and count > 3:
-        r_hat = _r_hat_of(shares, shares * (1 - shares) * halves / (halves - 1), halves)
+    ess, r_hat = bulk_of_two(up)
 
     def quantile(first: np.ndarray, second: np.ndarray, firsts: np.ndarray, probability: float) -> np.ndarray:
         """Of `firsts` times one value and the rest times a larger one, linear between order statistics."""
@@ -170,7 +166,7 @@ def _of_two_valued(block: np.ndarray) -> dict[str, np.ndarray]:
     nearer = np.where(to_low <= to_high, lows, size - lows)
     mad = quantile(np.minimum(to_low, to_high), np.maximum(to_low, to_high), nearer, 0.5)
     # Below its highest value the indicator of a quantile is the variable itself; at it, a constant.
-    everything = float(split.shape[1] * split.shape[2])
+    everything = float(chains * (count - count % 2))
     tail = np.fmin(np.where(q05 < high, ess, everything), np.where(q95 < high, ess, everything))
     share = lows / size
     mean = low * share + high * (1 - share)
@@ -191,31 +187,27 @@ def _of_two_valued(block: np.ndarray) -> dict[str, np.ndarray]:
 
 def _of_many_valued(block: np.ndarray) -> dict[str, np.ndarray]:
     values = block.astype(np.float64)
-    scalars, chains, _ = values.shape
+    scalars = len(values)
     flat = values.reshape(scalars, -1)
     bad = np.isnan(flat).any(axis=1)
     q05, q50, q95 = np.quantile(flat, (0.05, 0.5, 0.95), axis=1)
     away = np.abs(values - q50[:, None, None])
     deviation = flat.std(axis=1, ddof=1) if flat.shape[1] > 1 else np.full(scalars, np.nan)
-    bulk = _normal_scores(_split(values))
-    tails = [_ess(_split(values <= quantile[:, None, None])) for quantile in (q05, q95)]
-    r_hat = np.full(scalars, np.nan)
-    if chains > 1 and values.shape[2] > 3:
-        # `fmax`: a folded variable may be constant, and then says nothing.
-        r_hat = np.fmax(_r_hat(bulk), _r_hat(_normal_scores(_split(away))))
+    ess, r_hat = bulk_of_many(values, q50)
+    tails = [effective_size(split_chains(values <= quantile[:, None, None])) for quantile in (q05, q95)]
     columns = {
         "Mean": flat.mean(axis=1),
-        "MCSE": deviation / np.sqrt(_ess(_split(values))),
+        "MCSE": deviation / np.sqrt(effective_size(split_chains(values))),
         "StdDev": deviation,
         "MAD": MAD_SCALE * np.median(away.reshape(scalars, -1), axis=1),
         "5%": q05,
         "50%": q50,
         "95%": q95,
-        "ESS_bulk": _ess(bulk),
+        "ESS_bulk": ess,
         "ESS_tail": np.minimum(*tails),
         "R_hat": r_hat,
     }
-    for name in ("MCSE", "ESS_bulk", "ESS_tail", "R_hat"):
+    for name in ("MCSE", "ESS_tail"):
         columns[name][bad] = np.nan
     return columns
 
@@ -243,77 +235,3 @@ def _weighted_quantile(flat: np.ndarray, order: np.ndarray, weight: np.ndarray, 
     reached = np.argmax(np.cumsum(weight[order], axis=1) >= probability - 1e-12, axis=1)
     rows = np.arange(len(flat))
     return flat[rows, order[rows, reached]]
-
-
-# --- diagnostics of [scalar, chain, draw], already split --------------------------------------------------------------
-
-
-def _split(values: np.ndarray) -> np.ndarray:
-    """Each chain as two halves; the middle draw of an odd number is dropped."""
-    half = values.shape[2] // 2
-    return np.concatenate([values[:, :, :half], values[:, :, -half:] if half else values[:, :, :0]], axis=1)
-
-
-def _normal_scores(values: np.ndarray) -> np.ndarray:
-    """Normal quantiles of the ranks over all chains, ties sharing their mean rank (Blom's offset 3/8)."""
-    from scipy.special import ndtri
-
-    flat = values.reshape(values.shape[0], -1)
-    size = flat.shape[1]
-    # By twice the rank, so that the mean rank of ties has a place too: one table serves every scalar.
-    table = ndtri((np.arange(2 * size + 1) / 2 - 3 / 8) / (size + 1 / 4))
-    scores = np.empty_like(flat)
-    for row, score in zip(flat, scores, strict=True):
-        order = np.argsort(row)
-        ordered = row[order]
-        starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-        stops = np.append(starts[1:], size)
-        score[order] = np.repeat(table[starts + stops + 1], stops - starts)
-    return scores.reshape(values.shape)
-
-
-def _r_hat(split: np.ndarray) -> np.ndarray:
-    return _r_hat_of(split.mean(axis=2), split.var(axis=2, ddof=1), split.shape[2])
-
-
-def _r_hat_of(means: np.ndarray, variances: np.ndarray, count: int) -> np.ndarray:
-    """From the mean and variance [scalar, chain] of chains of `count` draws."""
-    between, within = means.var(axis=1, ddof=1) * count, variances.mean(axis=1)
-    return np.sqrt((between / within + count - 1) / count)
-
-
-def _ess(split: np.ndarray) -> np.ndarray:
-    """Effective sample sizes by Geyer's initial monotone sequence; NaN under two draws or where a value is NaN."""
-    scalars, chains, count = split.shape
-    if count < 2:
-        return np.full(scalars, np.nan)
-    padded = 1 << (2 * count - 1).bit_length()
-    means = np.empty((scalars, chains))
-    power = np.zeros((scalars, padded // 2 + 1))
-    # The autocovariance is linear in the power spectrum: chains are averaged before, not after, the way back.
-    for chain in range(chains):
-        values = split[:, chain].astype(np.float64)
-        means[:, chain] = values.mean(axis=1)
-        spectrum = np.fft.rfft(values - means[:, chain, None], padded, axis=1)
-        power += np.square(spectrum.real) + np.square(spectrum.imag)
-    covariance = np.fft.irfft(power / chains, padded, axis=1)[:, :count] / count
-    within = covariance[:, 0] * count / (count - 1)
-    pooled = covariance[:, 0] + (means.var(axis=1, ddof=1) if chains > 1 else 0.0)
-    correlation = 1 - (within[:, None] - covariance) / pooled[:, None]
-    correlation[:, 0] = 1.0
-    total = float(chains * count)
-    sizes = np.array([total / max(_correlation_time(row), 1 / np.log10(total)) for row in correlation])
-    spread = split.max(axis=(1, 2)).astype(np.float64) - split.min(axis=(1, 2)).astype(np.float64)
-    return np.where(np.isnan(spread), np.nan, np.where(spread < 1e-15, total, sizes))
-
-
-def _correlation_time(correlation: np.ndarray) -> float:
-    """Integrated autocorrelation time: sums of pairs, up to the first negative one, made to decrease."""
-    count = len(correlation)
-    pairs = correlation[: count - count % 2].reshape(-1, 2).sum(axis=1)
-    most = max(0, (count - 3) // 2)
-    negative = np.flatnonzero(~(pairs[:most] > 0))
-    last = int(negative[0]) if negative.size else most
-    kept = np.minimum.accumulate(pairs[:last])
-    even = correlation[2 * last]
-    return float(-1 + 2 * kept.sum() + (even if pairs[last] >= 0 else max(even, 0.0)))

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import EXAMPLES, Cli
 
 OPEN_ISING = EXAMPLES / "ising_open_fields.energy"
@@ -155,3 +157,81 @@ def test_an_energy_without_params_cannot_be_trained(cli: Cli) -> None:
     result = cli("train", "plain.energy", "--on", "x=[1, 2, 3]")
     assert (result.code, "E0604" in result.err, "compiling" in result.err) == (1, True, False)
     assert "no `param`" in result.err
+
+
+def test_run_options_of_the_file_the_command_line_and_python_are_one(cli: Cli, tmp_path: Path) -> None:
+    import energylang
+
+    text = "energy e(x: real) { x ~ normal(0, 1) }\nsample e with mala(), warmup = 60, chains = 2"
+    (tmp_path / "f.energy").write_text(f'{text}, thin = 2, until = "ess=30, r_hat=2", budget = "9 min"\n')
+    (tmp_path / "c.energy").write_text(text + "\n")
+    file = cli("sample", "f.energy", "--json").data
+    line = cli("sample", "c.energy", "--json", "--thin", "2", "--until", "r_hat=2, ess=30", "--budget", "540").data
+    assert file["options"] == line["options"]
+    assert file["summary"] == line["summary"]
+    assert {name: file["options"][name] for name in ("draws", "thin", "until", "budget")} == {
+        "draws": 100_000,
+        "thin": 2,
+        "until": "ess=30, r_hat=2",
+        "budget": 540.0,
+    }
+    run = energylang.load("c.energy").sample(thin=2, until={"ess": 30, "r_hat": 2}, budget="9m")
+    assert run.options == file["options"]
+    assert run.facts["stopped"] == "until"
+    assert run.summary().to_dict() == file["summary"]
+    shown = cli("summary", "f.nc").out
+    assert (
+        f"2 chains of {run.facts['draws']:,}, one of 2 steps each, after 60 of warm-up, until ess=30, r_hat=2" in shown
+    )
+
+
+def test_an_aim_that_is_missed_is_poor_under_strict(cli: Cli, model: Path) -> None:
+    result = cli("sample", model, "--until", "ess=1e7", "--strict", "--quiet")
+    assert result.code == 5
+    assert "`ess=10000000, r_hat=1.01` was not reached after 60 draws of a chain" in result.out
+
+
+def test_a_budget_that_is_too_small_fails_and_keeps_the_earlier_run(cli: Cli, model: Path) -> None:
+    cli("sample", model, "--quiet")
+    before = Path("line.nc").read_bytes()
+    result = cli("sample", model, "--budget", "0.01s")
+    assert (result.code, "E0870" in result.err, "Traceback" in result.err) == (4, True, False)
+    assert Path("line.nc").read_bytes() == before
+
+
+def test_options_of_chains_are_left_aside_where_draws_are_independent(cli: Cli, model: Path) -> None:
+    result = cli("sample", model, "--prior", "--until", "ess=400", "--thin", "3", "--out", "p.nc")
+    assert result.code == 0
+    assert "`until` is about chains: the draws of `direct` are independent, all are made" in result.err
+    assert "240 independent" not in result.out
+    assert "independent, from the prior itself" in result.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--until", "400"), "`--until` is an aim such as `ess=400`"),
+        (("--budget", "soon"), "`--budget` is a time above 0 such as `90s`"),
+        (("--thin", "0"), "`--thin` is at least 1"),
+    ],
+)
+def test_run_options_that_are_none(cli: Cli, model: Path, arguments: tuple[str, str], said: str) -> None:
+    result = cli("sample", model, *arguments)
+    assert (result.code, said in result.err) == (2, True)
+
+
+def test_resume_of_an_interrupted_run_of_another_model_is_refused(cli: Cli, model: Path) -> None:
+    """And leaves both the interrupted run and the earlier result as they were."""
+    assert cli("sample", model, "--quiet").code == 0
+    before = Path("line.nc").read_bytes()
+    assert cli("sample", model, "--budget", "0.01s").code == 4
+    kept = {path.name: path.read_bytes() for path in Path("line.nc.parts").iterdir()}
+    assert "run.json" in kept
+    text = model.read_text()
+    model.write_text(text.replace("normal(mu, 1)", "normal(mu, 2)"))
+    result = cli("sample", model, "--budget", "0.01s", "--resume")
+    assert (result.code, "E0821" in result.err, "text of `line.energy` differs" in result.err) == (2, True, True)
+    assert Path("line.nc").read_bytes() == before
+    assert kept == {path.name: path.read_bytes() for path in Path("line.nc.parts").iterdir()}
+    model.write_text(text)
+    assert cli("sample", model, "--resume", "--budget", "10m").code == 0
