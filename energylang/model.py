@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-import jax
 from jax import Array
 
 from energylang.catalog import MethodCall, Verb
+from energylang.threefry import fold_in
 
 PRNGKey: TypeAlias = Array
 Scalar: TypeAlias = Array
@@ -68,6 +68,8 @@ class Facts:
     an extension, "none" without discrete variables.
     colours: the number of colours of the conflict graph (sites of one colour are conditionally independent given the
     rest); 0 without discrete variables or where it was not computed.
+    reach: the most sites whose gains change with the value of one, that site among them; 0 where gains are only to be
+    had all at once. Otherwise the target is `Local`.
     """
 
     reals: int
@@ -75,6 +77,7 @@ class Facts:
     sites: tuple[int, ...]
     gains: Literal["exact", "estimate", "none"]
     colours: int = 0
+    reach: int = 0
     terms: tuple[TermFact, ...] = field(default=(), compare=False)
 
     @property
@@ -164,6 +167,32 @@ class Target(Protocol):
 
     def given(self, rest: Point) -> Target:
         """A selected target with other fixed values (a whole Point, as for `select`): same treedef, never a retrace."""
+        ...
+
+
+class Local(Target, Protocol):
+    """A target in which a site's gains depend on few others, and cost as much as the rows that read it.
+
+    Sites are int32[m] for each code array (none of counts); D_k, one past the last, stands for none.
+    """
+
+    def gains_of_colour(self, x: Point, colour: int | Array) -> tuple[tuple[Array, Any, Array], ...]:
+        """For each code array the sites of a colour, their ranks, and their gains, float[m, k].
+
+        Ranks number the sites of a code array colour by colour; they index an array of D_k numbers. With a traced
+        colour every colour has as many places as the largest.
+        """
+        ...
+
+    def gains_at(self, x: Point, sites: tuple[Array, ...]) -> tuple[Array, ...]:
+        """float[m, k] per code array: `gains`, of the given sites."""
+        ...
+
+    def reached(self, site: Array) -> tuple[Array, ...]:
+        """The sites whose gains change with the value of `site`, itself among them; D_k fills up to `facts.reach`.
+
+        site: a scalar, sites of the code arrays numbered through without counts.
+        """
         ...
 
 
@@ -320,5 +349,5 @@ class Objective(Protocol[O]):
 def fold(key: PRNGKey, *numbers: Array | int) -> PRNGKey:
     """`fold_in` of each number in turn: the only way keys are derived (never split and carried)."""
     for number in numbers:
-        key = jax.random.fold_in(key, number)
+        key = fold_in(key, number)
     return key

@@ -38,6 +38,7 @@ from energylang.lower.elimination import Elimination, eliminations
 from energylang.lower.evaluate import evaluate
 from energylang.lower.gains import coupled, diagonal_table
 from energylang.lower.integers import widened, without_overflow
+from energylang.lower.neighbours import Neighbours, neighbours
 from energylang.lower.operations import NUMPY
 from energylang.lower.spaces import CodeSlot, RealSlot
 from energylang.lower.structure import Continuous, Gather, Opaque, Quadratic, Structured, structure
@@ -65,6 +66,8 @@ class EnergyProgram:
     eliminations: dict[Marginal, Elimination]
     tables: dict[str, np.ndarray]
     """Index tables and colours, made from the data that the program was lowered with; targets hold them as leaves."""
+    near: Neighbours | None = None
+    """The rows around each site, where the gains of some sites alone can be had."""
 
     @cached_property
     def inputs(self) -> tuple[Symbol, ...]:
@@ -177,10 +180,11 @@ def lower(energy: Energy, bound: Bound) -> EnergyProgram:
     }
     summed = eliminations(energy.roots, environment, dims)
     structured = structure(energy.terms, environment, dims) if code_slots else []
-    tables, colours = _tables(structured, code_slots, cardinalities, environment, dims)
+    tables, colours, near = _tables(structured, code_slots, cardinalities, environment, dims)
     # A site that bounds an interval moves what lies in it: its gains at fixed values are only a guess.
     bounding = symbols(*energy.bounds)
     shifting = any(v in bounding for v in code_slots)
+    near = None if shifting else near
     opaque = shifting or any(isinstance(s, Opaque) for s in structured)
     facts = Facts(
         reals=sum(s.size for s in real_slots.values()),
@@ -188,11 +192,12 @@ def lower(energy: Energy, bound: Bound) -> EnergyProgram:
         sites=tuple(sum(s.size for s in code_slots.values() if s.group == g) for g in range(len(cardinalities))),
         gains="none" if all(k == UNBOUNDED for k in cardinalities) else "estimate" if opaque else "exact",
         colours=0 if shifting else colours,
+        reach=near.reach if near else 0,
         terms=tuple(_fact(s, dims, summed) for s in structured)
         or tuple(TermFact("continuous", 1, 0, t.text, _sums([t.value], summed)) for t in energy.terms),
     )
     return EnergyProgram(
-        energy, dims, real_slots, param_slots, code_slots, cardinalities, structured, facts, summed, tables
+        energy, dims, real_slots, param_slots, code_slots, cardinalities, structured, facts, summed, tables, near
     )
 
 
@@ -309,7 +314,7 @@ def _bounding_first(energy: Energy) -> list[Param]:
 def _tables(
     structured: list[Structured], slots: Mapping[Variable, CodeSlot], cardinalities: tuple[int, ...],
     environment: Mapping[Symbol, Any], dims: Mapping[str, int],
-) -> tuple[dict[str, np.ndarray], int]:  # fmt: skip
+) -> tuple[dict[str, np.ndarray], int, Neighbours | None]:  # fmt: skip
     tables: dict[str, np.ndarray] = {}
     for number, summand in enumerate(structured):
         if isinstance(summand, Gather):
@@ -323,14 +328,21 @@ def _tables(
                     )
     tables |= _diagonal_tables([s for s in structured if isinstance(s, Quadratic)], slots, environment, dims)
     if not slots:
-        return tables, 0
-    colours = _colours(structured, slots)
+        return tables, 0, None
+    colours, edges = _colours(structured, slots)
     for group in range(len(cardinalities)):
         tables[f"colour/{group}"] = np.concatenate([colours[v] for v, slot in slots.items() if slot.group == group])
-    return tables, 1 + max((int(c.max()) for c in colours.values() if c.size), default=0)
+    near = neighbours(structured, slots, cardinalities, colours, edges)
+    if near is not None:
+        tables |= near[1]
+    count = 1 + max((int(c.max()) for c in colours.values() if c.size), default=0)
+    return tables, count, None if near is None else near[0]
 
 
-def _colours(structured: list[Structured], slots: Mapping[Variable, CodeSlot]) -> dict[Variable, np.ndarray]:
+def _colours(
+    structured: list[Structured], slots: Mapping[Variable, CodeSlot]
+) -> tuple[dict[Variable, np.ndarray], np.ndarray]:
+    """The colour of each site, and the pairs of sites that some row reads, numbered variable after variable."""
     sizes = {v: slot.size for v, slot in slots.items()}
     starts: dict[Variable, int] = {}
     total = 0
@@ -341,7 +353,7 @@ def _colours(structured: list[Structured], slots: Mapping[Variable, CodeSlot]) -
     crowded = any(u is v and sizes[u] > MOST_DENSE for u, v in dense)
     alone = total > MOST_COLOURED or crowded
     flat = np.arange(total, dtype=np.int32) if alone else colour(edges, dense, starts, sizes)
-    return {v: flat[starts[v] : starts[v] + size] for v, size in sizes.items()}
+    return {v: flat[starts[v] : starts[v] + size] for v, size in sizes.items()}, edges
 
 
 def _diagonal_tables(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -15,6 +15,7 @@ from jax import Array
 from energylang.ir.nodes import Symbol
 from energylang.lower.ancestry import draw, log_likelihood
 from energylang.lower.gains import energy_changes
+from energylang.lower.neighbours import REACH_TABLE, Neighbours, rank_table
 from energylang.lower.program import EnergyProgram, storage
 from energylang.model import UNBOUNDED, Facts, Outputs, Point, PRNGKey, Scalar, Selection, fold
 
@@ -90,6 +91,46 @@ class EnergyTarget:
         )
         return tuple(-self._scaled(g) for g in program.collect(changes))
 
+    def gains_of_colour(self, x: Point, colour: int | Array) -> tuple[tuple[Array, Any, Array], ...]:
+        near = self._near
+        places = [near.of_colour(group, colour, self.tables) for group in self._finite]
+        gains = self._gains_at(x, places)
+        return tuple((sites, ranks, gain) for (sites, ranks), gain in zip(places, gains, strict=True))
+
+    def gains_at(self, x: Point, sites: tuple[Array, ...]) -> tuple[Array, ...]:
+        ranks = [self.tables[rank_table(group)] for group in self._finite]
+        kept = [jnp.minimum(s, max(r.shape[0] - 1, 0)) for s, r in zip(sites, ranks, strict=True)]
+        return self._gains_at(x, [(s, r[k]) for s, r, k in zip(sites, ranks, kept, strict=True)])
+
+    def reached(self, site: Array) -> tuple[Array, ...]:
+        found, offset = self.tables[REACH_TABLE][:, site], 0
+        parts = []
+        for group in self._finite:
+            count = self.facts.sites[group]
+            inside = (found >= offset) & (found < offset + count)
+            parts.append(jnp.where(inside, found - offset, count))
+            offset += count
+        return tuple(parts)
+
+    @property
+    def _near(self) -> Neighbours:
+        assert self.program.near is not None, "facts.reach is 0"
+        return self.program.near
+
+    @property
+    def _finite(self) -> list[int]:
+        """The code arrays of sites with finitely many values; counts, if there are any, are the last."""
+        return [g for g, k in enumerate(self.facts.cardinalities) if k != UNBOUNDED]
+
+    def _gains_at(self, x: Point, places: Sequence[tuple[Array, Any]]) -> tuple[Array, ...]:
+        near, dims = self._near, self.program.dims
+        level = 1.0 if self.level is None else self.level
+        environment = self._environment(self._values(x)[0])
+        return tuple(
+            near.gains(group, sites, ranks, x.code, level, environment, dims, self.tables)
+            for group, (sites, ranks) in zip(self._finite, places, strict=True)
+        )
+
     def outputs(self, x: Point, key: PRNGKey) -> Outputs:
         values, _ = self.values(x)
         kept: dict[str, Array] = {}
@@ -156,6 +197,7 @@ class SelectedTarget:
             sites=tuple(len(self.selection.code[g]) for g in groups),
             gains=facts.gains if any(facts.cardinalities[g] != UNBOUNDED for g in groups) else "none",
             colours=facts.colours if groups else 0,
+            reach=0,
         )
 
     @property

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
 from energylang.methods._categorical import invert_logits
-from energylang.model import Info, Phase, Point, PRNGKey, Target
+from energylang.model import Info, Local, Phase, Point, PRNGKey, Target
+from energylang.threefry import uniforms
 
 
 class GibbsState(NamedTuple):
@@ -25,9 +26,9 @@ class Gibbs:
     """Gibbs sampling (Geman and Geman 1984): one step visits every discrete site once and rejects nothing.
 
     Where the gains are exact and the conflict graph is coloured, all sites of a colour are drawn at once from their
-    conditionals, softmax over values of the gains, colours in turn (Gonzalez et al. 2011): two evaluations of the gains
-    for a checkerboard, or for a bipartite model such as an RBM a layer at a time. Otherwise the sites are visited in
-    order, each with one evaluation of the log density for each of its k values.
+    conditionals, softmax over values of the gains, colours in turn (Gonzalez et al. 2011): for a bipartite model such as
+    an RBM a layer at a time. Where the target is `Local` a colour costs the gains of its own sites, else those of all.
+    Without colours the sites are visited in order, each with one evaluation of the log density for each of its values.
 
     Info: acceptance_rate (always one).
     """
@@ -49,10 +50,13 @@ class Gibbs:
     def step(self, target: Target, tune: tuple[()], state: GibbsState, key: PRNGKey) -> tuple[GibbsState, Info]:
         facts = target.facts
         # A site is drawn once a sweep, so one uniform each serves all colours.
-        uniforms = jax.random.uniform(key, (facts.discrete,))
-        parts = tuple(jnp.split(uniforms, list(accumulate(facts.sites))[:-1]))
-        by_colour = facts.gains == "exact" and facts.colours > 0
-        code = _by_colour(target, state.x, parts) if by_colour else _by_site(target, state.x, parts)
+        parts = tuple(jnp.split(uniforms(key, facts.discrete), list(accumulate(facts.sites))[:-1]))
+        if facts.gains != "exact" or not facts.colours:
+            code = _by_site(target, state.x, parts)
+        elif facts.reach:
+            code = _by_neighbours(cast(Local, target), state.x, parts)
+        else:
+            code = _by_colour(target, state.x, parts)
         return GibbsState(Point(state.x.real, code)), {"acceptance_rate": jnp.ones(())}
 
     def tuning(self, target: Target) -> tuple[tuple[()], tuple[()]]:
@@ -75,6 +79,26 @@ def _by_colour(target: Target, x: Point, uniforms: tuple[Array, ...]) -> tuple[A
         )
 
     return lax.fori_loop(0, target.facts.colours, update, x.code)
+
+
+MOST_UNROLLED = 8
+"""Colours up to which each is written out, with exactly the sites that it has."""
+
+
+def _by_neighbours(target: Local, x: Point, uniforms: tuple[Array, ...]) -> tuple[Array, ...]:
+    def update(colour: Array | int, code: tuple[Array, ...]) -> tuple[Array, ...]:
+        drawn = list(code)
+        for group, (sites, ranks, gains) in enumerate(target.gains_of_colour(Point(x.real, code), colour)):
+            value = invert_logits(gains, uniforms[group][ranks]).astype(code[group].dtype)
+            drawn[group] = code[group].at[sites].set(value, mode="drop", wrap_negative_indices=False)
+        return tuple(drawn)
+
+    code, colours = x.code, target.facts.colours
+    if colours > MOST_UNROLLED:
+        return lax.fori_loop(0, colours, update, code)
+    for colour in range(colours):
+        code = update(colour, code)
+    return code
 
 
 def _by_site(target: Target, x: Point, uniforms: tuple[Array, ...]) -> tuple[Array, ...]:

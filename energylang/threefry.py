@@ -1,0 +1,60 @@
+"""Threefry-2x32-20 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), written out.
+
+Keys are `jax.random`'s, and folding gives its bits. XLA runs JAX's own rounds on a CPU as a loop through memory, and JAX
+keeps one word of the two that a block makes; written out, the rounds are one fused kernel and both words are used.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.core import Tracer
+
+ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+PARITY = 0x1BD11BDA
+
+
+def block(key: Array, high: Array, low: Array) -> tuple[Array, Array]:
+    """The two words, uint32, of counter (high, low) under the key uint32[2]; counters may have any shape."""
+    first, second = key[0], key[1]
+    schedule = (first, second, first ^ second ^ np.uint32(PARITY))
+    high, low = high + schedule[0], low + schedule[1]
+    for group in range(5):
+        for rotation in ROTATIONS[group % 2]:
+            high = high + low
+            low = lax.shift_left(low, np.uint32(rotation)) | lax.shift_right_logical(low, np.uint32(32 - rotation))
+            low = low ^ high
+        high = high + schedule[(group + 1) % 3]
+        low = low + schedule[(group + 2) % 3] + np.uint32(group + 1)
+    return high, low
+
+
+def fold_in(key: Array, number: Array | int) -> Array:
+    """`jax.random.fold_in`, bit for bit."""
+    if not isinstance(key, Tracer) or not _is_threefry(key):
+        # Outside a trace every operation would be a dispatch of its own.
+        return jax.random.fold_in(key, number)
+    counter = jnp.asarray(number).astype(jnp.uint32)
+    words = block(jax.random.key_data(key), jnp.zeros_like(counter), counter)
+    return jax.random.wrap_key_data(jnp.stack(words), impl="threefry2x32")
+
+
+def uniforms(key: Array, count: int) -> Array:
+    """float[count] in [0, 1), multiples of 2^-24 in float32, one 32-bit word each (in float64 JAX's own).
+
+    Sixteen bits would not do: an event whose probability is not a multiple of 2^-16 would be off by up to that much, on
+    every site of every sweep.
+    """
+    if jnp.result_type(float) != jnp.float32 or not _is_threefry(key):
+        return jax.random.uniform(key, (count,))
+    counter = jnp.arange(-(-count // 2), dtype=jnp.uint32)
+    # Folding has zero as the first word of its counters; ones keep these draws apart from keys derived from this key.
+    pair = block(jax.random.key_data(key), jnp.ones_like(counter), counter)
+    words = jnp.concatenate(pair)[:count]
+    return lax.shift_right_logical(words, np.uint32(8)).astype(jnp.float32) * np.float32(2**-24)
+
+
+def _is_threefry(key: Array) -> bool:
+    return jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and str(jax.random.key_impl(key)) == "threefry2x32"

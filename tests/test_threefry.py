@@ -1,0 +1,43 @@
+"""Threefry written out, against `jax.random` and against the uniform law."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from energylang.threefry import block, fold_in, uniforms
+
+
+@pytest.mark.parametrize("number", [0, 1, 77, 2**31 + 5, 2**32 - 1])
+def test_folding_gives_the_bits_of_jax(number: int) -> None:
+    key = jax.random.key(number % 1000)
+    ours = jax.jit(lambda key, n: jax.random.key_data(fold_in(key, n)))(key, np.uint32(number))
+    assert np.array_equal(ours, jax.random.key_data(jax.random.fold_in(key, np.uint32(number))))
+
+
+def test_the_published_vectors() -> None:
+    """Those of the authors' library (Random123, kat_vectors: threefry2x32, 20 rounds)."""
+    for key, counter, expected in (
+        ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
+        ((0xFFFFFFFF,) * 2, (0xFFFFFFFF,) * 2, (0x1CB996FC, 0xBB002BE7)),
+        ((0x13198A2E, 0x03707344), (0x243F6A88, 0x85A308D3), (0xC4923A9C, 0x483DF7A0)),
+    ):
+        words = block(jnp.asarray(key, jnp.uint32), *jnp.asarray(counter, jnp.uint32))
+        assert tuple(int(word) for word in words) == expected
+
+
+def test_uniforms_are_uniform_and_apart_from_folded_keys() -> None:
+    """Kolmogorov-Smirnov at 1e-6, no two alike beyond chance, none a word of a key folded from the same key."""
+    key, count = jax.random.key(11), 20_001
+    drawn = np.asarray(jax.jit(uniforms, static_argnums=1)(key, count), np.float64)
+    assert drawn.shape == (count,)
+    assert drawn.min() >= 0
+    assert drawn.max() < 1
+    assert stats.kstest(drawn, "uniform").pvalue > 1e-6
+    assert abs(np.corrcoef(drawn[:10_000], drawn[10_001:])[0, 1]) < 0.05
+    folded = jax.vmap(lambda n: jax.random.key_data(jax.random.fold_in(key, n)))(jnp.arange(count // 2))
+    words = np.asarray(folded).reshape(-1) >> 8
+    assert len(np.intersect1d(words, (drawn * 2**24).astype(np.uint32))) < 2 * count**2 / 2**24
