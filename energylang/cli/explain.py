@@ -116,6 +116,7 @@ def _look(model: Model, energy: Energy) -> dict[str, Any]:
         "states": facts.states if facts.discrete and not facts.counts and facts.states < 2**53 else None,
         "gains": facts.gains,
         "colours": facts.colours,
+        "reach": facts.reach,
         "methods": {verb: _method(model, energy, verb) for verb in ("sample", "evidence", "train")},
         "cost": _cost(energy),
     }
@@ -286,6 +287,8 @@ def _structure(found: dict[str, Any]) -> str:
     text = f"{sites}; gains are {'exact' if found['gains'] == 'exact' else 'estimates'}"
     if colours:
         text += f"; {colours:,} {'colour' if colours == 1 else 'colours'}, sites of one colour can move at once"
+    if found["reach"]:
+        text += f"; a move changes the gains of at most {found['reach']:,} sites"
     if found["states"] is not None:
         text += f"; {found['states']:,} configurations"
     return text

@@ -125,7 +125,7 @@ class EnergyTarget:
     def _gains_at(self, x: Point, places: Sequence[tuple[Array, Any]]) -> tuple[Array, ...]:
         near, dims = self._near, self.program.dims
         level = 1.0 if self.level is None else self.level
-        environment = self._environment(self._values(x)[0])
+        environment = self._environment(self.values(x)[0])
         return tuple(
             near.gains(group, sites, ranks, x.code, level, environment, dims, self.tables)
             for group, (sites, ranks) in zip(self._finite, places, strict=True)

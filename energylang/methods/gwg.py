@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,9 @@ from jax import Array
 
 from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.methods._categorical import Weights, draw, finite_peak, folded, invert_logits
-from energylang.model import Facts, Info, Phase, Point, PRNGKey, Target
+from energylang.methods._ledger import Ledger, moved, opened, worth_following
+from energylang.model import Facts, Info, Local, Phase, Point, PRNGKey, Target
+from energylang.threefry import uniforms as uniform
 
 WEIGHTS = {
     "sqrt": lambda gain: 0.5 * gain,
@@ -41,7 +43,7 @@ class GwgState(NamedTuple):
     """x: the Point. proposal: the proposal there. log_density: scalar (empty where the ratio needs none)."""
 
     x: Point
-    proposal: Proposal
+    proposal: Proposal | Ledger
     log_density: Any
 
 
@@ -66,7 +68,7 @@ class Gwg:
     A step draws a site with probability proportional to the sum over its other values of g(exp(gain)), then a value.
     With exact gains and one draw the Metropolis ratio is Z(x) / Z(y) for every balanced g, and no energy is evaluated;
     otherwise the gains only propose and the ratio uses the true log density. Either way the proposal at x is carried,
-    so a step costs one evaluation of the gains.
+    so a step costs one evaluation of the gains; where one draw reaches few sites of a `Local` target, those of these.
 
     With `flips` above one a step makes that many draws of sites with replacement and changes each site drawn; the
     reverse move draws the same sequence. `adaptive` learns how many in warm-up, between 1 and `flips`, so as to accept
@@ -114,7 +116,12 @@ class Gwg:
         log_total = peak[0] + jnp.log(weights.totals.sum())
         return Proposal(weights, log_total, site if self._needs_density(target.facts) else (), tuple(values))
 
+    def _follows(self, facts: Facts) -> bool:
+        return self.flips == 1 and worth_following(facts)
+
     def _at(self, target: Target, x: Point) -> GwgState:
+        if self._follows(target.facts):
+            return GwgState(x, opened(cast(Local, target), x, WEIGHTS[self.weight]), ())
         log_density = target.log_density(x) if self._needs_density(target.facts) else ()
         return GwgState(x, self._proposal(target, x), log_density)
 
@@ -126,7 +133,10 @@ class Gwg:
 
     def step(self, target: Target, tune: GwgTuning, state: GwgState, key: PRNGKey) -> tuple[GwgState, Info]:
         facts, forward = target.facts, state.proposal
-        uniforms = jax.random.uniform(key, (self.flips + 1, 3))
+        if isinstance(forward, Ledger):
+            x, ledger, log_ratio = moved(cast(Local, target), state.x, forward, uniform(key, 4), WEIGHTS[self.weight])
+            return GwgState(x, ledger, ()), _info(log_ratio, tune)
+        uniforms = uniform(key, 3 * (self.flips + 1)).reshape(self.flips + 1, 3)
         drawn = jax.vmap(draw, in_axes=(None, 0))(forward.weights, uniforms[:-1, :2])
         used = jnp.arange(self.flips) < jnp.round(tune.flips)
         # Draws of one site share the value of the first of them, which alone counts in the probability of values.
@@ -170,7 +180,7 @@ class Gwg:
         accept = jnp.log(uniforms[-1, 0]) < log_ratio
         proposed = GwgState(x, backward, log_density)
         kept = jax.tree.map(lambda new, old: jnp.where(accept, new, old), proposed, state)
-        return kept, {"acceptance_rate": jnp.exp(jnp.minimum(log_ratio, 0.0)), "flips": jnp.round(tune.flips)}
+        return kept, _info(log_ratio, tune)
 
     def tuning(self, target: Target) -> tuple[GwgTuning, GwgMemory]:
         flips = jnp.asarray(1.0 if self.adaptive else float(self.flips))
@@ -186,3 +196,7 @@ class Gwg:
         count = memory.count + counted
         mean = memory.mean + jnp.where(counted, (flips - memory.mean) / jnp.maximum(count, 1.0), 0.0)
         return GwgTuning(jnp.where(phase.last, mean, flips)), GwgMemory(flips, mean, count)
+
+
+def _info(log_ratio: Array, tune: GwgTuning) -> Info:
+    return {"acceptance_rate": jnp.exp(jnp.minimum(log_ratio, 0.0)), "flips": jnp.round(tune.flips)}
