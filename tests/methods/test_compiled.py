@@ -227,8 +227,13 @@ def test_the_models_cover_exact_gains_and_estimates() -> None:
 
 
 def test_a_wrong_colouring_is_rejected() -> None:
+    """Of the ring of four, whose colours are {0, 2} and {1, 3}, the twin draws 0 and 1 at once, and 2 and 3."""
     law = compiled(DISCRETE, "potts")
-    tables = {k: jnp.zeros_like(v) if k.startswith("colour/") else v for k, v in law.tables.items()}
+    assert law.tables["order/0"].tolist() == [0, 2, 1, 3]
+    swap = jnp.asarray([0, 2, 1, 3])
+    ranked = ("near/", "order/", "rank/")
+    tables = {k: v[..., swap] if k.startswith(ranked) else v for k, v in law.tables.items()}
+    tables["rank/0"] = jnp.argsort(tables["order/0"])
     assert discrete_misfit(Gibbs(), (), "potts", "exact", replace(law, tables=tables)) > 1
 
 
