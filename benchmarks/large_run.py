@@ -46,7 +46,9 @@ def main() -> int:
         command = [sys.executable, "-m", "energylang", "sample", model, "--out", out, "--quiet"]
         command += ["--method", "nuts()", "--draws", str(given.draws), "--warmup", "500"]
         began = time.perf_counter()
-        subprocess.run(command + (["--until", given.until] if given.until else []), check=True)
+        subprocess.run(
+            command + (["--until", given.until] if given.until else []), check=True, stdout=subprocess.DEVNULL
+        )
         seconds = time.perf_counter() - began
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
         peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)

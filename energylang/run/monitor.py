@@ -11,7 +11,7 @@ import numpy as np
 from energylang.run.mixing import effective_size, r_hat_of
 from energylang.run.store import Rows
 
-SERIES = 4096
+SERIES = 1024
 CHAINS = 64
 """Scalars times chains that are followed, and chains; where there are more, some that are evenly spread."""
 
