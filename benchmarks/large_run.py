@@ -34,7 +34,7 @@ print(f"ArviZ {arviz.__version__} reads x as {dict(x.sizes)}, {x.dtype}")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(description="Measure the memory of a large run.")
     parser.add_argument("--draws", type=int, default=250_000, help="of each of 4 chains")
     parser.add_argument("--numbers", type=int, default=100)
     parser.add_argument("--until", help="an aim at which to end before")
