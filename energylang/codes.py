@@ -627,6 +627,22 @@ _register(
             "a kernel of an ensemble",
             "This method moves all chains together, which the chain driver does not run.",
         ),
+        "E0841": (
+            "the processes could not be joined",
+            "With `--distributed` every process waits for the others: process 0 listens at the address, the others call it, and all must come within the time allowed. Start all of them, each with its own `id`, and check that the address can be reached from every host and is not blocked. Without an address JAX looks for a cluster that it knows (Slurm, Open MPI, Kubernetes, Cloud TPU).",
+        ),
+        "E0842": (
+            "the processes do different things",
+            "Processes that share a run must have the same model, data, options and versions, and do the same runs in the same order; only the machine may be another. The message lists what differs.",
+        ),
+        "E0843": (
+            "a process is gone",
+            "A process of the run was killed, lost its network or failed, and the others ended rather than wait for ever. What was drawn before is kept by process 0: start all processes again with `--resume`.",
+        ),
+        "E0844": (
+            "not with several processes",
+            "`sample` and `evidence` share their chains and particles among processes that are joined. This task runs in one process: leave `--distributed` out; with several devices it needs no other process.",
+        ),
     },
     exit_code=4,
 )

@@ -231,7 +231,7 @@ class Plan:
         if self.known:
             from energylang.run.output import without_draws
 
-            return without_draws(self.provenance(), self.options, out)
+            return without_draws(self.provenance(), self.options, out if jax.process_index() == 0 else None)
         spec = methods()[self.method.name]
         built = build(self.method)
         common: dict[str, Any] = {
@@ -276,8 +276,10 @@ class Plan:
         """Do a training task."""
         if out is not None:
             require_replaceable(out)
+        from energylang.run.hosts import require_alone
         from energylang.run.train import run_training
 
+        require_alone("training")
         rows = {name: jax.numpy.asarray(value) for name, value in self.bindings.items()}
         lengths = {name: value.shape[0] if value.ndim else None for name, value in rows.items()}
         if len(set(lengths.values())) != 1 or None in lengths.values():

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from energylang.catalog import RUN_OPTIONS, Verb
-from energylang.cli.failures import POOR, as_data, print_json, say
+from energylang.cli.failures import POOR, as_data, fail, print_json, say
+from energylang.cli.join import DETECT, is_first, joined, read_meeting
 from energylang.cli.options import (
+    Checked,
     bind_model,
     catalog_options,
     check_model,
@@ -47,6 +49,7 @@ class Command:
     as_json: bool
     strict: bool
     quiet: bool
+    distributed: str | None = None
     threads: int = 0
 
     def path(self, prior: bool = False) -> Path:
@@ -79,6 +82,12 @@ def _command(verb: Verb, description: str) -> click.Command:
         click.option("--strict", is_flag=True, help="Exit code 5 where the run has warnings."),
         click.option("--quiet", is_flag=True, help="No progress on standard error."),
     ]
+    meeting = "Share the run with other processes: address=HOST:PORT,count=N,id=I[,timeout=S]; alone: what JAX detects."
+    shared.append(
+        click.option(
+            "--distributed", is_flag=False, flag_value=DETECT, metavar="[WHERE]", help=meeting, hidden=verb == "train"
+        )
+    )
     if verb != "train":
         threads = "Threads that chains or particles share; 0 for one a core."
         shared.append(click.option("--threads", type=click.IntRange(0), metavar="N", default=0, help=threads))
@@ -113,31 +122,48 @@ train_command = _command(
 
 
 def _run(command: Command, options: dict[str, Any]) -> int:
+    meeting = None if command.distributed is None else read_meeting(command.distributed)
+    if meeting is not None and command.verb == "train":
+        fail(
+            "E0844",
+            "training runs in one process",
+            fix="leave `--distributed` out; `sample` and `evidence` run with it",
+        )
     quiet = command.quiet or command.as_json
-    if not quiet:
+    if not quiet and meeting is None:
         say(f"checking {command.model}")
     checked = check_model(command.model, command.settings)
     values = read_data(checked, command.data)
-    if not quiet:
+    if not quiet and meeting is None:
         say("importing JAX")
     from energylang.cli.start import start_jax
 
-    start_jax(command.device, command.x64)
+    start_jax(command.device, command.x64, meeting)
+    with joined(meeting):
+        return _run_here(command, options, checked, values, quiet, meeting is None or is_first())
+
+
+def _run_here(
+    command: Command, options: dict[str, Any], checked: Checked, values: dict[str, Any], quiet: bool, speaks: bool
+) -> int:
+    """speaks: whether this process prints anything at all; of several, one does."""
     from energylang.cli.progress import Console
 
-    console = Console(quiet=quiet)
+    console = Console(quiet=quiet or not speaks)
     console.phase("lowering")
     model = bind_model(checked, values, int(options.get("seed", 0)))
     name, _ = model.choose(command.verb, command.of)
     bindings = read_bindings(checked, model.node(name), command.on)
     plan = model.plan(command.verb, name, command.method, bindings, options)
-    if not command.as_json:
+    if not command.as_json and speaks:
         console.end()
         _show_findings(checked.diagnostics.found)
     try:
-        outcome = _train(plan, command, console) if command.verb == "train" else _draw(plan, command, console)
+        outcome = _train(plan, command, console) if command.verb == "train" else _draw(plan, command, console, speaks)
     finally:
         console.end()
+    if not speaks:
+        return outcome.code
     if command.as_json:
         print_json({"exit_code": outcome.code, **outcome.data, "diagnostics": as_data(checked.diagnostics.found)})
     else:
@@ -158,11 +184,13 @@ class Outcome:
     text: str
 
 
-def _draw(plan: Plan, command: Command, console: Console) -> Outcome:
+def _draw(plan: Plan, command: Command, console: Console, speaks: bool) -> Outcome:
     from energylang.cli.report import run_data, run_text
 
     run = plan.run(command.path(bool(plan.options.get("prior"))), command.resume, console, command.threads)
     console.end()
+    if not speaks:
+        return Outcome(0, {}, "")
     code = POOR if command.strict and run.warnings else 0
     return Outcome(code, run_data(run), run_text(run, console.seconds))
 

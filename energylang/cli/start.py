@@ -9,16 +9,17 @@ from typing import Literal
 
 from energylang import cache
 from energylang.cli.failures import fail
+from energylang.cli.join import Meeting, join
 
 Device = Literal["cpu", "gpu", "tpu"]
 
 CACHE_BYTES = 1024**3
 
 
-def start_jax(device: Device | None, x64: bool) -> None:
-    """Import JAX for a device ("None" lets JAX choose the fastest) and start it.
+def start_jax(device: Device | None, x64: bool, meeting: Meeting | None = None) -> None:
+    """Import JAX for a device ("None" lets JAX choose the fastest), join other processes, and start it.
 
-    Raises DiagnosticError E0902 where there is no such device.
+    Raises DiagnosticError E0902 where there is no such device, E0841 where the other processes do not come.
     """
     if device == "cpu":
         os.environ["JAX_PLATFORMS"] = "cpu"
@@ -29,6 +30,8 @@ def start_jax(device: Device | None, x64: bool) -> None:
         os.environ["JAX_ENABLE_X64"] = "1"
     import jax
 
+    if meeting is not None:
+        join(meeting)
     try:
         found, cause = jax.default_backend(), ""
     except RuntimeError as error:

@@ -17,21 +17,21 @@ from jax import Array
 from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.model import Info, Kernel, Phase, Point, Target, fold
 from energylang.run import checks, keys, output
-from energylang.run.files import require_writable
+from energylang.run.hosts import Hosts, hosts
 from energylang.run.initial import Trial, given_of, require_start, starting_point
 from energylang.run.interrupt import Interruptible, interrupted
 from energylang.run.lanes import Lanes, to_host, width_of
 from energylang.run.length import Ended, Length, Stopped
 from energylang.run.monitor import Monitor
 from energylang.run.pace import FIRST, PART_BYTES, Pace, buffer_steps
-from energylang.run.parts import Parts
+from energylang.run.parts import Checkpoint, Parts
 from energylang.run.phases import schedule
 from energylang.run.programs import Programs
 from energylang.run.progress import Progress, Silent
 from energylang.run.provenance import Provenance, closure, program_closure
 from energylang.run.result import Run
 from energylang.run.starts import Starts
-from energylang.run.store import Memory, Rows, Stage, Store
+from energylang.run.store import Elsewhere, Memory, Rows, Stage, Store
 from energylang.stopping import spell
 
 
@@ -88,31 +88,41 @@ def run_chains(
     }
     width = width_of(lanes, chains)
     closed = closure(provenance, {**options, **length.decisive}, width)
-    if out is not None:
-        out = require_writable(out)
-        if resume and (finished := output.finished(out, closed)) and length.satisfied(finished):
+    together = hosts(closed)
+    if not together.first:
+        progress = Silent()
+    with together, Interruptible(progress) as signals:
+        if out is not None and (finished := output.finished_before(out, closed, resume, together, length.satisfied)):
             progress.note(f"`{out}` is whole already")
             return finished
-    driver = _Chains(target, kernel, length, chains, seed, init, keep_warmup, progress)
-    with Lanes(chains, width, threads) as group, Interruptible(progress) as signals:
-        programs = Programs(group, program_closure(provenance, {**options, "thinned": thin > 1}, width))
-        options |= length.options
-        if out is None:
-            memory = Memory()
-            ended = driver.run(programs, memory, None, chunk, signals, out)
-            data = output.in_memory(memory, provenance, {"warmup": warmup, "sampling": ended.draws})
-            facts = output.facts(provenance, options, closed, ended.seconds, programs.compiled)
-            run = Run(data, facts | ended.facts())
-        else:
-            with Parts(out, closed) as parts:
-                ended = driver.run(programs, parts, parts if resume else None, chunk, signals, out)
-                progress.phase("writing")
-                facts = output.facts(provenance, options, closed, ended.seconds, programs.compiled) | ended.facts()
-                counts: dict[Stage, int] = {"warmup": warmup if keep_warmup else 0, "sampling": ended.draws}
-                output.write(out, parts, provenance, facts, chains, counts)
-                parts.remove()
-            run = Run(output.FileData(out), facts)
-    checks.require_acceptance(run.data)
+        driver = _Chains(target, kernel, length, chains, seed, init, keep_warmup, progress, together)
+        with Lanes(chains, width, threads, part=(together.index, together.count)) as group:
+            programs = Programs(group, program_closure(provenance, {**options, "thinned": thin > 1}, width))
+            options |= length.options
+
+            def facts_of(ended: Ended) -> dict[str, Any]:
+                said = output.facts(provenance, options, closed, ended.seconds, programs.compiled)
+                return said | ended.facts()
+
+            if out is None:
+                memory = Memory()
+                ended = driver.run(programs, memory, None, chunk, signals, out)
+                data = output.in_memory(memory, provenance, {"warmup": warmup, "sampling": ended.draws})
+                run = Run(data, together.word(facts_of(ended)))
+            elif together.first:
+                with Parts(out, closed) as parts:
+                    ended = driver.run(programs, parts, parts if resume else None, chunk, signals, out)
+                    progress.phase("writing")
+                    facts = facts_of(ended)
+                    counts: dict[Stage, int] = {"warmup": warmup if keep_warmup else 0, "sampling": ended.draws}
+                    output.write(out, parts, provenance, facts, chains, counts)
+                    parts.remove()
+                run = Run(output.FileData(out), together.word(facts))
+            else:
+                driver.run(programs, Elsewhere(), None, chunk, signals, out)
+                run = output.written_elsewhere(out, together.word(None))
+    if together.first or out is None:
+        checks.require_acceptance(run.data)
     return run
 
 
@@ -129,6 +139,7 @@ class _Chains:
         init: str | Starts,
         keep_warmup: bool,
         progress: Progress,
+        hosts: Hosts,
     ) -> None:
         if kernel.scope != "chain":
             raise DiagnosticError(
@@ -140,7 +151,7 @@ class _Chains:
                     )
                 ]
             )
-        self.target, self.kernel, self.progress = target, kernel, progress
+        self.target, self.kernel, self.progress, self.hosts = target, kernel, progress, hosts
         self.length, self.warmup, self.chains, self.keep_warmup = length, length.warmup, chains, keep_warmup
         self.root, self.init, self.given = keys.root_data(seed), init, given_of(init)
         # Traced once: for the shapes of a row, and again from JAX's memory inside the loop.
@@ -267,15 +278,16 @@ class _Chains:
         steps = next(iter(filled.values())).shape[1]
         row = {name: jax.ShapeDtypeStruct(leaf.shape[2:], leaf.dtype) for name, leaf in filled.items()}
         row_bytes = self.chains * sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in row.values())
-        if not isinstance(store, Parts) and not length.open:
+        if out is None and not length.open:
             checks.require_memory(row_bytes * length.rows(total, self.keep_warmup))
         restored = self._restore(lanes, blank, checkpoint, store)
         if restored is None:
             programs.compile(begin, advance)
             started = lanes.run(lambda unit: jax.block_until_ready(begin(starting, lanes.numbers(unit))))
-            trials = lanes.join([to_host(unit["trial"]) for unit in started])
-            # Where it is does not matter here.
-            require_start(self.target, Trial(x=cast(Point, None), **trials), self.init)
+            trials: Any = self.hosts.gather(lanes.join([to_host(unit["trial"]) for unit in started]), None)[0]
+            if self.hosts.first:
+                # Where it is does not matter here.
+                require_start(self.target, Trial(x=cast(Point, None), **trials), self.init)
             carries, step, seconds = [unit["carry"] for unit in started], 0, 0.0
         else:
             programs.compile(advance)
@@ -287,14 +299,16 @@ class _Chains:
         pace = Pace(most, chunk, first=1 if length.deadline < math.inf else FIRST)
         monitor = Monitor({name: leaf.shape for name, leaf in row.items()}, self.chains)
         stage: Stage | None = None
+        asked = False
         while (ended := self._ended(step, store, row)) is None:
-            if signals.asked:
+            if asked or (signals.asked and self.hosts.first):
                 raise interrupted(step, total, out)
             if stage != (stage := "warmup" if step < self.warmup else "sampling"):
                 self.progress.phase("warm-up" if stage == "warmup" else "sampling")
                 self.progress.advance(*length.shown(step, stage), {})
             every = 1 if stage == "warmup" else length.thin
             count = min(max(1, min(pace.next(length.left) // every, most)), (length.stop(step) - step) // every)
+            count = self.hosts.word(count)
             if out is None and length.open:
                 checks.require_memory(row_bytes * length.rows(step + count * every, self.keep_warmup))
             # A chunk of a quick model fills the buffer several times.
@@ -311,21 +325,27 @@ class _Chains:
                         {name: np.array(np.asarray(leaf)[:, :wanted]) for name, leaf in results["rows"].items()}
                     )
                 rows = {name: np.concatenate([piece[name] for piece in pieces], axis=1) for name in pieces[0]}
-                return rows, to_host(carries[unit]) if isinstance(store, Parts) else None
+                return rows, to_host(carries[unit]) if out is not None else {}
 
             results = lanes.run(work)
-            spent = time.perf_counter() - began
+            heard = [time.perf_counter() - began, signals.asked]
+            joined, said = self.hosts.gather(lanes.join([{**rows, **state} for rows, state in results]), heard)
+            if out is None:
+                joined = self.hosts.arrays(joined)
+            step += count * every
+            if not joined:
+                continue
+            # A process that only has the draws goes by its own time, of which nothing depends.
+            spent, asked = max(spent for spent, _ in said or [heard]), any(asked for _, asked in said)
             pace.took(count * every, spent)
             seconds += spent
-            joined = lanes.join([rows for rows, _ in results])
             rows = {name: joined[name] for name in filled}
-            state = {} if out is None else lanes.join([state for _, state in results])
-            checks.require_finite(rows["stats/model_energy"], step, every)
+            state = {name: values for name, values in joined.items() if name not in filled}
+            checks.require_finite(rows["stats/model_energy"], step - count * every, every)
             kept = output.kept(stage, rows) if stage == "sampling" or self.keep_warmup else {}
-            store.append(stage, step, step + count * every, kept, state, seconds)
-            step += count * every
-            said = monitor.facts(rows, stage == "sampling")
-            self.progress.advance(*length.shown(step, stage, said.get("ESS")), said)
+            store.append(stage, step - count * every, step, kept, state, seconds)
+            facts = monitor.facts(rows, stage == "sampling")
+            self.progress.advance(*length.shown(step, stage, facts.get("ESS")), facts)
         draws = length.done(step)
         if ended != "draws":
             self.progress.advance(draws, draws, monitor.facts({}, sampling=False))
@@ -335,7 +355,10 @@ class _Chains:
         return Ended(seconds, draws, ended)
 
     def _ended(self, step: int, store: Store, row: Mapping[str, Any]) -> Stopped | None:
-        """What ends the run after so many steps, if anything does."""
+        """What ends the run after so many steps, if anything does; process 0 says."""
+        return self.hosts.word(self._over(step, store, row) if self.hosts.first else None)
+
+    def _over(self, step: int, store: Store, row: Mapping[str, Any]) -> Stopped | None:
         length, done = self.length, self.length.done(step)
         look = length.looks if done and length.looks is not None and length.looks.due(done) else None
         if look is not None and look.reached(store, row, self.chains, done):
@@ -352,6 +375,14 @@ class _Chains:
         self, lanes: Lanes, blank: Mapping[str, Any], checkpoint: Parts | None, store: Store
     ) -> tuple[list[dict[str, Any]], int, float] | None:
         """The carries of a checkpoint, its step and seconds; None to begin at the beginning."""
+        found = self._found(blank, checkpoint, store) if self.hosts.first else None
+        place = self.hosts.word(found and [found.step, found.seconds])
+        if place is None:
+            return None
+        state = self.hosts.arrays(found.state if found else {})
+        return lanes.split({path: state[path] for path in blank}), *place
+
+    def _found(self, blank: Mapping[str, Any], checkpoint: Parts | None, store: Store) -> Checkpoint | None:
         if checkpoint is None or not checkpoint.exists:
             if checkpoint is not None:
                 self.progress.note("there is nothing to resume; starting afresh")
@@ -362,9 +393,7 @@ class _Chains:
         found, note = checkpoint.resume(shapes)
         if note:
             self.progress.note(note)
-        if found is None:
-            return None
-        return lanes.split({path: found.state[path] for path in shapes}), found.step, found.seconds
+        return found
 
 
 def leaves(tree: Any) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def kept_here() -> bool:
     """Whether executables are kept by this module."""
     # What came out of JAX's cache lacks parts that writing it again needs (jaxlib 0.10 on CPU).
     theirs = jax.config.values["jax_enable_compilation_cache"] and jax.config.values["jax_compilation_cache_dir"]
-    return platform() == "cpu" and jax.process_count() == 1 and not theirs and cache.reason() is None
+    return platform() == "cpu" and not theirs and cache.reason() is None
 
 
 class Executable:
@@ -104,8 +104,9 @@ def _key(lowered: jax.stages.Lowered) -> tuple[str, bool]:
 
 
 def surroundings() -> str:
-    """What a compiled program depends on beside its text."""
-    return "\0".join((_machine(), os.environ.get("XLA_FLAGS", ""), str(len(jax.local_devices()))))
+    """What a compiled program depends on beside its text; it knows its devices by their numbers among all processes."""
+    devices = " ".join(str(device.id) for device in jax.local_devices())
+    return "\0".join((_machine(), os.environ.get("XLA_FLAGS", ""), devices))
 
 
 @once

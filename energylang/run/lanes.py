@@ -1,7 +1,7 @@
 """Lanes: chains or particles that compile together, and where groups of them run.
 
 A program is compiled for one group of `width` lanes. Groups go to a pool of threads on one device, or several at a
-time to several devices; each group runs the same instructions wherever it goes, so that draws depend on the width and
+time to several devices, of this process or of several; each group runs the same instructions wherever it goes, so that draws depend on the width and
 the platform and on nothing else.
 """
 
@@ -40,21 +40,29 @@ class Lanes:
     """`count` lanes in groups of `width`, over `devices`, on `threads` threads where there is one device.
 
     A unit is what one call of a program handles: a group for each device. Lanes beyond `count` fill the last unit up
-    and are dropped.
+    and are dropped. part: which of how many processes this is; each has consecutive groups, the first ones one more
+    where they do not come out even. A process without any still runs one group, of which nothing is kept: it has the
+    shapes of the others then, and takes the same way.
     """
 
     count: int
     width: int
     threads: int = 0
     devices: Sequence[Any] = ()
+    part: tuple[int, int] = (0, 1)
     _pool: ThreadPoolExecutor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        groups = -(-self.count // self.width)
+        groups, (index, processes) = -(-self.count // self.width), self.part
+        first, last = (-(-groups * place // processes) for place in (index, index + 1))
+        self.first = min(self.count, first * self.width)
+        self.mine = min(self.count, last * self.width) - self.first
+        groups = max(1, last - first)
         self.devices = list(self.devices or jax.local_devices())[:groups]
         units = -(-groups // len(self.devices))
         self.unit = self.width * len(self.devices)
-        self.starts = range(0, units * self.unit, self.unit)
+        begin = self.first if self.mine else 0
+        self.starts = range(begin, begin + units * self.unit, self.unit)
         # With several devices a unit already keeps all of them busy.
         workers = 1 if len(self.devices) > 1 else max(1, min(self.threads or cores(), units))
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="lanes")
@@ -111,19 +119,26 @@ class Lanes:
         with memory_as_diagnostic():
             return [future.result() for future in futures]
 
-    def numbers(self, index: int) -> np.ndarray:
+    def numbers(self, index: int) -> Any:
         """The numbers of the lanes of a unit, uint32[unit]."""
         start = self.starts[index]
-        return np.arange(start, start + self.unit, dtype=np.uint32)
+        return self._place(np.arange(start, start + self.unit, dtype=np.uint32))
+
+    def _place(self, tree: Tree) -> Tree:
+        """Put the lanes of a unit where they belong: several processes may not leave that to JAX."""
+        if len(self.devices) > 1:
+            return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec("chain")))
+        return tree
 
     def join(self, units: Sequence[Tree]) -> Tree:
-        """Host arrays of the units, joined along the lane dim, filling lanes dropped."""
-        return jax.tree.map(lambda *parts: np.concatenate(parts)[: self.count], *units)
+        """Host arrays of the units, joined along the lane dim, filling lanes dropped: the lanes of this process."""
+        return jax.tree.map(lambda *parts: np.concatenate(parts)[: self.mine], *units)
 
     def split(self, tree: Tree) -> list[Tree]:
-        """The reverse of `join`; filling lanes repeat the first lane."""
-        rows = np.concatenate([np.arange(self.count), np.zeros(len(self.starts) * self.unit - self.count, int)])
-        return [jax.tree.map(lambda leaf, at=at: leaf[rows[at : at + self.unit]], tree) for at in self.starts]
+        """The units of this process, out of arrays of all lanes; filling lanes repeat the first lane."""
+        units = [np.arange(start, start + self.unit) for start in self.starts]
+        rows = [np.where(unit < self.count, unit, 0) for unit in units]
+        return [self._place(jax.tree.map(lambda leaf, at=at: leaf[at], tree)) for at in rows]
 
     def close(self) -> None:
         """Let the threads go; work under way is not waited for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from energylang.run.data import (
     safe_name,
 )
 from energylang.run.files import as_diagnostics, require_writable
+from energylang.run.hosts import Hosts
 from energylang.run.netcdf import Writer
 from energylang.run.provenance import Provenance, closure, closure_hash, versions
 from energylang.run.result import Run
@@ -146,6 +147,32 @@ def write_origin(writer: Writer, provenance: Provenance, said: Mapping[str, Any]
             writer.whole(OBSERVED, safe_name(name), np.asarray(values))
     writer.group(RUN, said)
     writer.text(RUN, "source", provenance.sources)
+
+
+def finished_before(
+    path: Path, closed: Mapping[str, Any], resume: bool, hosts: Hosts, enough: Callable[[Run], bool] = lambda _: True
+) -> Run | None:
+    """The whole run of this closure that `path` has, where it is to be resumed; raises E0820 where nothing can be written.
+
+    Process 0 looks: what the others see of its disk is of no consequence.
+    """
+    if not hosts.first:
+        return written_elsewhere(path, facts) if (facts := hosts.word(None)) else None
+    require_writable(path)
+    found = finished(path, closed) if resume else None
+    found = found if found and enough(found) else None
+    hosts.word(found.facts if found else None)
+    return found
+
+
+def written_elsewhere(path: Path, said: Mapping[str, Any]) -> Run:
+    """The run whose file process 0 wrote: with its draws where the file can be seen from here, else without."""
+    try:
+        data = FileData(path)
+        seen = data.facts["created_at"] == said["created_at"]
+    except (DiagnosticError, KeyError):
+        seen = False
+    return Run(data if seen else MemoryData({}), said)
 
 
 def finished(path: Path, closed: Mapping[str, Any]) -> Run | None:

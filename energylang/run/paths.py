@@ -18,7 +18,7 @@ from energylang.model import Path, Target, fold
 from energylang.run import checks, keys, output
 from energylang.run.data import OBSERVED, POSTERIOR, PRIOR, STATS, WEIGHTED, FileData, MemoryData
 from energylang.run.executables import compile_all
-from energylang.run.files import require_writable
+from energylang.run.hosts import Hosts, hosts
 from energylang.run.interrupt import Interruptible, interrupted
 from energylang.run.lanes import Lanes, to_host, width_of
 from energylang.run.pace import Pace
@@ -28,7 +28,8 @@ from energylang.run.provenance import Provenance, closure, program_closure
 from energylang.run.result import Run
 from energylang.run.weights import estimate, resample
 
-Rows = dict[str, Array]
+WEIGHT = "weight/"
+"""Before the names of what a weight is made of, where they stand beside rows."""
 
 
 def run_path(
@@ -63,17 +64,45 @@ def run_path(
     count = chains * draws
     width = width_of(lanes, count)
     closed = closure(provenance, options, width)
-    if out is not None:
-        out = require_writable(out)
-        if resume and (finished := output.finished(out, closed)):
+    together = hosts(closed)
+    if not together.first:
+        progress = Silent()
+    with together, Interruptible(progress) as signals:
+        if out is not None and (finished := output.finished_before(out, closed, resume, together)):
             progress.note(f"`{out}` is whole already")
             return finished
-    with Lanes(count, width, threads) as group, Interruptible(progress) as signals:
-        programs = Programs(group, program_closure(provenance, options, width))
-        rows, log_weight, seconds = _particles(target, path, programs, seed, chunk, progress, signals)
+        with Lanes(count, width, threads, part=(together.index, together.count)) as group:
+            programs = Programs(group, program_closure(provenance, options, width))
+            rows, log_weight, seconds = _particles(
+                target, path, programs, seed, chunk, progress, signals, together, out is None
+            )
+        if out is not None and not together.first:
+            return output.written_elsewhere(out, together.word(None))
+        said = output.facts(provenance, options, closed, seconds, programs.compiled)
+        said = together.word(said) if out is None else said
+        groups, said = _groups(rows, log_weight, chains, seed, weighted, prior, said)
+        if out is None:
+            return Run(MemoryData({**groups, OBSERVED: dict(provenance.observed_data)}), said)
+        progress.phase("writing")
+        output.write_groups(out, groups, provenance, said)
+        together.word(said)
+    return Run(FileData(out), said)
+
+
+def _groups(
+    rows: Mapping[str, np.ndarray],
+    log_weight: np.ndarray,
+    chains: int,
+    seed: int,
+    weighted: bool,
+    prior: bool,
+    said: dict[str, Any],
+) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Any]]:
+    """The groups of the run, and what is said of it."""
+    count = log_weight.size
+    draws = count // chains
     found = asdict(estimate(log_weight))
     named = output.by_group("sampling", rows)
-    said = output.facts(provenance, options, closed, seconds, programs.compiled)
     chosen = np.arange(count)
     if weighted:
         said |= found
@@ -90,11 +119,7 @@ def run_path(
         groups[WEIGHTED] = {name: values[None] for name, values in named.get(POSTERIOR, {}).items()}
     if prior:
         groups = {PRIOR[group]: arrays for group, arrays in groups.items()}
-    if out is None:
-        return Run(MemoryData({**groups, OBSERVED: dict(provenance.observed_data)}), said)
-    progress.phase("writing")
-    output.write_groups(out, groups, provenance, said)
-    return Run(FileData(out), said)
+    return groups, said
 
 
 def _particles(
@@ -105,8 +130,10 @@ def _particles(
     chunk: int | None,
     progress: Progress,
     signals: Interruptible,
+    hosts: Hosts,
+    everywhere: bool,
 ) -> tuple[dict[str, np.ndarray], np.ndarray, float]:
-    """Rows [particle, …], log weights float64[particle], and the seconds it took."""
+    """Rows [particle, …], log weights float64[particle], and the seconds it took; of all processes."""
     lanes = programs.lanes
 
     def particle(shared: Any, number: Array) -> dict[str, Any]:
@@ -140,24 +167,31 @@ def _particles(
     checks.require_memory(2 * per_particle * lanes.count)
     programs.compile(program)
     progress.phase("drawing")
-    progress.advance(0, lanes.count, {})
+    progress.advance(0, lanes.mine, {})
     pace = Pace(len(lanes.starts), chunk)
     units: list[Any] = []
     began = time.perf_counter()
     while len(units) < len(lanes.starts):
         if signals.asked:
-            raise interrupted(min(len(units) * lanes.unit, lanes.count), lanes.count, None, "particles")
+            raise interrupted(min(len(units) * lanes.unit, lanes.mine), lanes.mine, None, "particles")
+        hosts.listen()
         first, start = len(units), time.perf_counter()
         batch = min(pace.next(), len(lanes.starts) - first)
         units += lanes.run(lambda unit: to_host(program(shared, lanes.numbers(unit))), range(first, first + batch))
         pace.took(batch, time.perf_counter() - start)
-        progress.advance(min(len(units) * lanes.unit, lanes.count), lanes.count, {})
+        progress.advance(min(len(units) * lanes.unit, lanes.mine), lanes.mine, {})
     seconds = time.perf_counter() - began
     joined = lanes.join(units)
-    rows, weight = joined["rows"], {name: values.astype(np.float64) for name, values in joined["weight"].items()}
+    mine = {**joined["rows"], **{WEIGHT + name: values for name, values in joined["weight"].items()}}
+    rows, _ = hosts.gather(mine, None)
+    rows = hosts.arrays(rows) if everywhere else rows
+    if not rows:
+        return {}, np.zeros(0), seconds
+    weight = {name: rows[WEIGHT + name].astype(np.float64) for name in ("log_q", "log_g", "last")}
     # A sum over a thousand levels loses digits in float32 that log Z needs.
     log_weight = weight["last"] - weight["log_q"] + weight["log_g"].sum(axis=1)
-    _require_weights(log_weight)
+    if hosts.first:
+        _require_weights(log_weight)
     return {name: rows[name] for name in row}, log_weight, seconds
 
 

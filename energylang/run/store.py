@@ -69,6 +69,19 @@ class Memory:
         return (rows[name] for rows in self.kept["sampling"])
 
 
+class Elsewhere:
+    """Of a process whose rows another one keeps."""
+
+    def append(self, stage: Stage, start: int, stop: int, rows: Rows, state: Rows, seconds: float) -> None:
+        pass
+
+    def chunks(self, stage: Stage) -> Iterator[Rows]:
+        return iter(())
+
+    def parts_of(self, name: str) -> Iterator[np.ndarray]:
+        return iter(())
+
+
 def joined(chunks: Iterator[Rows], total: int) -> dict[str, np.ndarray]:
     """All chunks as whole arrays [chain, total, …]."""
     arrays: dict[str, np.ndarray] = {}

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from click.exceptions import Exit
 
+from energylang.cli.join import join, joined, read_meeting
 from energylang.diagnostics import DiagnosticError
+from energylang.run import hosts
 from energylang.run.chains import run_chains
 from energylang.run.provenance import Provenance
 from energylang.run.result import Run
@@ -51,6 +54,13 @@ def digest(run: Run) -> str:
     return found.hexdigest()
 
 
+def particles(out: Path | None, resume: bool, **changes: Any) -> Run:
+    """A small run of weighted particles."""
+    from tests.run.test_paths import draw
+
+    return draw(**{"out": out, "resume": resume, "draws": 300, "lanes": {"cpu": 64}} | changes)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path)
@@ -58,14 +68,36 @@ def main() -> int:
     parser.add_argument("--slow", type=int, default=0)
     parser.add_argument("--lengths", default="[3, 2]")
     parser.add_argument("--many", default="[{}]", help="JSON: options of several runs")
+    parser.add_argument("--particles", action="store_true")
+    parser.add_argument("--join", help="as `--distributed`: be one of several processes")
+    parser.add_argument("--silent", type=float, default=hosts.SILENT_SECONDS, help="seconds before a process is dead")
     given = parser.parse_args()
+    hosts.SILENT_SECONDS = given.silent
     target, kernel = toys.gaussian(*json.loads(given.lengths)), toys.Metropolis(slow=given.slow)
-    for options in json.loads(given.many):
-        try:
-            print(digest(run(target=target, kernel=kernel, out=given.out, resume=given.resume, **options)), flush=True)
-        except DiagnosticError as error:
-            print(error, file=sys.stderr)
-            return error.exit_code
+
+    def work() -> None:
+        for options in json.loads(given.many):
+            common = {"out": given.out, "resume": given.resume}
+            found = (
+                particles(**common, **options)
+                if given.particles
+                else run(target=target, kernel=kernel, **common, **options)
+            )
+            print(digest(found), flush=True)
+
+    try:
+        if given.join is None:
+            work()
+        else:
+            meeting = read_meeting(given.join)
+            join(meeting)
+            with joined(meeting):
+                work()
+    except Exit as end:
+        return end.exit_code
+    except DiagnosticError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
     return 0
 
 
