@@ -6,8 +6,7 @@ a law further than 0.039 from the exact one fails with probability 0.999 (`test_
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import jax
@@ -15,22 +14,24 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from energylang.methods.mala import Mala, MalaState, MalaTuning
+from energylang.methods.mala import Mala, MalaTuning
 from energylang.methods.nuts import Nuts, NutsTuning
-from energylang.model import Phase, Point, fold
+from energylang.model import Point, fold
 from tests.support import invariance
+from tests.support.continuous import (
+    EFFECT,
+    LANES,
+    SCALES,
+    THRESHOLD,
+    TRUTH,
+    Still,
+    dense_covariance,
+    misfit,
+    moved,
+    warm_up,
+    warm_up_phases,
+)
 from tests.support.targets import PROJECTIONS, SPACES, Continuous, target
-
-LANES = 16384
-EFFECT = 0.039
-SCALES = np.array([0.8, 0.7, 0.9, 1.2, 1.1, 1.0, 1.3, 0.8, 1.1, 1.2])
-START = np.array([1.5, -1.5, 2.0, 1.5, -1.5, 1.5, -1.5, 1.0, -1.0, 0.5])
-TRUTH = np.ones(len(SPACES))
-
-
-def dense_covariance() -> np.ndarray:
-    mix = np.random.default_rng(3).normal(0, 0.15, (10, 10)) + np.eye(10)
-    return mix @ np.diag(SCALES**2) @ mix.T
 
 
 class Unadjusted(Mala):
@@ -41,17 +42,6 @@ class Unadjusted(Mala):
         noise = jax.random.normal(fold(key, 0), state.x.real.shape)
         x = Point(state.x.real + 0.5 * spread * state.gradient + jnp.sqrt(spread) * noise, state.x.code)
         return self.init(target, x, key), {"acceptance_rate": jnp.ones(())}
-
-
-@dataclass(frozen=True)
-class Still:
-    """The identity, invariant and useless."""
-
-    def init(self, target: Any, x: Point, key: Any) -> MalaState:
-        return MalaState(x, jnp.zeros(()), x.real)
-
-    def step(self, target: Any, tune: Any, state: Any, key: Any) -> tuple[Any, Any]:
-        return state, {"acceptance_rate": jnp.ones(())}
 
 
 def tunings() -> dict[str, tuple[Any, Any, int]]:
@@ -72,25 +62,10 @@ def tunings() -> dict[str, tuple[Any, Any, int]]:
 def outcome(method: str, begin: str, dropped: int | None = None) -> np.ndarray:
     """The unconstrained reals, float[N, 10], after a run that begins at exact draws or at a point mass."""
     kernel, tune, steps = tunings()[method]
-    number = invariance.seed(f"{method}/{begin}/{dropped}")
-    factors = TRUTH.copy()
-    if dropped is not None:
-        factors[dropped] = 0.0
-    law = target(Continuous(), jnp.asarray(factors, jnp.float32))
-    mass = invariance.repeat(Point(jnp.asarray(START, jnp.float32), ()), LANES)
-    x = Continuous().draws(number, LANES) if begin == "exact" else mass
-    key = jax.random.key(number)
-    ends, accepted = invariance.evolve(kernel, law, tune, x, key, 16 if begin == "exact" else steps)
-    assert accepted > 0.3
-    return np.asarray(ends.real)
-
-
-def misfit(real: np.ndarray, space: str) -> float:
-    return max(invariance.distance(values, cdf) for values, cdf in Continuous().projections(real, space))
+    return moved(kernel, tune, steps, method, begin, dropped)
 
 
 METHODS = ("nuts", "nuts-dense", "mala")
-THRESHOLD = invariance.dkwm_threshold(LANES, PROJECTIONS)
 
 
 def test_the_stated_effect() -> None:
@@ -133,40 +108,6 @@ def test_langevin_without_correction_is_rejected() -> None:
 def test_the_identity_is_rejected(space: str) -> None:
     assert misfit(outcome("still", "exact"), space) < THRESHOLD
     assert misfit(outcome("still", "mass"), space) > THRESHOLD
-
-
-def warm_up_phases(steps: int) -> Phase:
-    """One slow window in the middle half."""
-    number = np.arange(steps)
-    slow = (number >= steps // 4) & (number < 3 * steps // 4)
-    return Phase(
-        jnp.ones(steps, bool),
-        jnp.asarray(slow),
-        jnp.asarray(number == 3 * steps // 4 - 1),
-        jnp.asarray(number == steps - 1),
-        jnp.asarray((number + 1) / steps, jnp.float32),
-    )
-
-
-@partial(jax.jit, static_argnums=0)
-def warm_up(kernel: Any, law: Any, phases: Phase, key: Any) -> tuple[Any, Any]:
-    """The tuning after warm-up, and the mean acceptance of 400 steps that follow at that tuning."""
-    x = Point(jnp.asarray(START, jnp.float32), ())
-
-    def warm(carry: Any, phase: Phase) -> tuple[Any, None]:
-        tune, memory, state, number = carry
-        state, info = kernel.step(law, tune, state, fold(key, 0, number))
-        tune, memory = kernel.adapt(phase, tune, memory, state, info)
-        return (tune, memory, state, number + 1), None
-
-    def follow(state: Any, number: Any) -> tuple[Any, Any]:
-        state, info = kernel.step(law, tune, state, fold(key, 1, number))
-        return state, info["acceptance_rate"]
-
-    start = (*kernel.tuning(law), kernel.init(law, x, key), jnp.zeros((), jnp.int32))
-    (tune, _, state, _), _ = jax.lax.scan(warm, start, phases)
-    _, rates = jax.lax.scan(follow, state, jnp.arange(400))
-    return tune, rates.mean()
 
 
 @pytest.mark.parametrize("method", ["nuts", "mala"])

@@ -1,0 +1,115 @@
+"""What kernels that follow a trajectory share: their state, a scaled space to move in, and Stan's warm-up of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from energylang.methods._adaptation import (
+    DualAveraging,
+    Moments,
+    average,
+    no_moments,
+    observe,
+    regularised,
+    start_averaging,
+)
+from energylang.methods._gradient import value_and_gradient
+from energylang.model import Info, Phase, Point, PRNGKey, Target
+
+MOST_STEPS = 1024
+"""Gradients of one trajectory at most, those of a tree of NUTS of the default depth. The number is drawn without looking
+at the state, so that a limit on it takes nothing from exactness."""
+
+
+class TrajectoryState(NamedTuple):
+    """x: the Point. log_density: scalar and gradient: float[R], both at x."""
+
+    x: Point
+    log_density: Array
+    gradient: Array
+
+
+class TrajectoryTuning(NamedTuple):
+    """step_size: scalar, in the scaled space. root: float[R] or lower float[R, R], real = root @ scaled."""
+
+    step_size: Array
+    root: Array
+
+
+class TrajectoryMemory(NamedTuple):
+    """What warm-up remembers: of the step size, and of the draws in the slow window."""
+
+    averaging: DualAveraging
+    moments: Moments
+
+
+def forward(root: Array, vector: Array) -> Array:
+    """root @ vector: a velocity of the scaled space in the space of the reals."""
+    return root @ vector if root.ndim == 2 else root * vector
+
+
+def backward(root: Array, gradient: Array) -> Array:
+    """root.T @ gradient: a gradient in the reals as one in the scaled space."""
+    return gradient @ root if root.ndim == 2 else root * gradient
+
+
+def number_of_steps(mean: Array, jitter: float, key: PRNGKey) -> Array:
+    """int32 from 1 to MOST_STEPS: uniform around the mean within `jitter` times it, rounded up."""
+    factor = 1.0 + jitter * jax.random.uniform(key, (), mean.dtype, -1.0, 1.0)
+    # The maximum before the conversion: a step size of 0 makes the mean infinite.
+    return jnp.clip(jnp.ceil(mean * factor), 1.0, MOST_STEPS).astype(jnp.int32)
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """A kernel that carries a gradient and learns a step size and a root of the covariance, in the windows of Stan."""
+
+    target_acceptance: float = 0.8
+    metric: Literal["diagonal", "dense"] = "diagonal"
+    step_size: float = 1.0
+
+    @property
+    def scope(self) -> Literal["chain", "ensemble"]:
+        return "chain"
+
+    @property
+    def moves(self) -> Literal["continuous", "discrete", "any"]:
+        return "continuous"
+
+    def init(self, target: Target, x: Point, key: PRNGKey) -> TrajectoryState:
+        return TrajectoryState(x, *value_and_gradient(target, x.real, x.code))
+
+    def refresh(self, target: Target, state: TrajectoryState) -> TrajectoryState:
+        return TrajectoryState(state.x, *value_and_gradient(target, state.x.real, state.x.code))
+
+    def tuning(self, target: Target) -> tuple[TrajectoryTuning, TrajectoryMemory]:
+        reals, dense = target.facts.reals, self.metric == "dense"
+        root = jnp.eye(reals) if dense else jnp.ones(reals)
+        step_size = jnp.asarray(self.step_size, root.dtype)
+        memory = TrajectoryMemory(start_averaging(step_size), no_moments(reals, dense))
+        return TrajectoryTuning(step_size, root), memory
+
+    def adapt(
+        self, phase: Phase, tune: TrajectoryTuning, memory: TrajectoryMemory, state: TrajectoryState, info: Info
+    ) -> tuple[TrajectoryTuning, TrajectoryMemory]:
+        dense = self.metric == "dense"
+        averaging = average(memory.averaging, info["acceptance_rate"], self.target_acceptance)
+        seen = observe(memory.moments, state.x.real)
+        moments = jax.tree.map(lambda new, old: jnp.where(phase.slow, new, old), seen, memory.moments)
+
+        def learn(_: Any) -> tuple[Array, DualAveraging, Moments]:
+            covariance = regularised(moments)
+            root = jnp.linalg.cholesky(covariance) if dense else jnp.sqrt(covariance)
+            return root, start_averaging(jnp.exp(averaging.log_average)), no_moments(state.x.real.shape[0], dense)
+
+        def keep(_: Any) -> tuple[Array, DualAveraging, Moments]:
+            return tune.root, averaging, moments
+
+        root, averaging, moments = jax.lax.cond(phase.window_end, learn, keep, None)
+        log_step = jnp.where(phase.last, averaging.log_average, averaging.log_step)
+        return TrajectoryTuning(jnp.exp(log_step), root), TrajectoryMemory(averaging, moments)

@@ -1,0 +1,93 @@
+"""Hamiltonian Monte Carlo with trajectories of a length that does not depend on where they go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from energylang.methods._gradient import value_and_gradient
+from energylang.methods._trajectories import (
+    Trajectories,
+    TrajectoryState,
+    TrajectoryTuning,
+    backward,
+    forward,
+    number_of_steps,
+)
+from energylang.model import Info, Point, PRNGKey, Target, fold
+
+DIVERGENCE = 1000.0
+"""An energy error above which a trajectory is said to diverge, as Stan does."""
+
+
+class _Position(NamedTuple):
+    """On a trajectory, after so many steps; momentum: float[R], in the scaled space."""
+
+    steps: Array
+    real: Array
+    momentum: Array
+    log_density: Array
+    gradient: Array
+
+
+@dataclass(frozen=True)
+class Hmc(Trajectories):
+    """HMC (Duane et al. 1987; Neal 2011): leapfrog steps along a trajectory, then Metropolis on its end.
+
+    A trajectory takes the time `trajectory_length` in the space scaled by the metric, where a well-scaled target has unit
+    variances; with `leapfrog`, that many steps. Either is drawn anew for each trajectory, uniformly within `jitter` times
+    itself on both sides: no direction comes back to where it began each time (Mackenzie 1989; Neal 2011, section 3.2).
+    Warm-up is Stan's: dual averaging of the step size to `target_acceptance`, the metric from the slow windows.
+
+    Info: acceptance_rate (the probability), diverging (energy error above 1000, or no density on the way), step_size,
+    n_steps (gradients), energy (the Hamiltonian at the new state), energy_error (of the proposal).
+    """
+
+    trajectory_length: float = 1.5707963
+    leapfrog: int | None = None
+    jitter: float = 0.5
+
+    def step(
+        self, target: Target, tune: TrajectoryTuning, state: TrajectoryState, key: PRNGKey
+    ) -> tuple[TrajectoryState, Info]:
+        step_size, root = tune
+        start = state.x.real
+        length = jnp.asarray(self.leapfrog if self.leapfrog else self.trajectory_length / step_size, start.dtype)
+        wanted = number_of_steps(length, self.jitter, fold(key, 0))
+        momentum = jax.random.normal(fold(key, 1), start.shape, start.dtype)
+
+        def going(at: _Position) -> Array:
+            # Without a density there is no way on, from either end of the trajectory.
+            return (at.steps < wanted) & jnp.isfinite(at.log_density)
+
+        def leapfrog(at: _Position) -> _Position:
+            half = at.momentum + 0.5 * step_size * backward(root, at.gradient)
+            real = at.real + step_size * forward(root, half)
+            value, slope = value_and_gradient(target, real, state.x.code)
+            return _Position(at.steps + 1, real, half + 0.5 * step_size * backward(root, slope), value, slope)
+
+        begin = _Position(jnp.zeros((), jnp.int32), start, momentum, state.log_density, state.gradient)
+        end = jax.lax.while_loop(going, leapfrog, begin)
+        before = 0.5 * momentum @ momentum - state.log_density
+        after = 0.5 * end.momentum @ end.momentum - end.log_density
+        error = jnp.where(jnp.isnan(after - before), jnp.inf, after - before)
+        accept = self.accepts(error, fold(key, 2))
+        proposed = TrajectoryState(Point(end.real, state.x.code), end.log_density, end.gradient)
+        kept = jax.tree.map(lambda new, old: jnp.where(accept, new, old), proposed, state)
+        info: dict[str, Any] = {
+            "acceptance_rate": jnp.exp(-jnp.maximum(error, 0.0)),
+            "diverging": error > DIVERGENCE,
+            "step_size": step_size,
+            "n_steps": end.steps,
+            "energy": jnp.where(accept, after, before),
+            "energy_error": error,
+        }
+        return kept, info
+
+    def accepts(self, error: Array, key: PRNGKey) -> Array:
+        """Whether a proposal with this energy error is taken: the Metropolis rule."""
+        return jnp.log(jax.random.uniform(key, (), error.dtype)) < -error
