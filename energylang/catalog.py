@@ -175,6 +175,20 @@ BUILT_IN: tuple[Method, ...] = (
         ),
     ),
     Method(
+        "slice",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="continuous",
+        summary="slices of one unconstrained real after another, without gradients, widths learned",
+        source="Neal 2003, Annals of Statistics 31(3); Tibbits et al. 2014, JCGS 23(2)",
+        factory="energylang.methods.slice:Slice",
+        tests="tests/methods/test_slices.py",
+        options=(
+            Option("width", "real", 1.0, ADAPTS, minimum=0, open=True),
+            Option("max_growth", "int", 32, "widths that an interval grows by at most", minimum=1, maximum=4096),
+        ),
+    ),
+    Method(
         "gwg",
         protocol="kernel",
         tasks=("sample",),
