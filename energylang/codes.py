@@ -475,6 +475,22 @@ _register(
             "an extra is not installed",
             "This command needs a package that a plain installation leaves out: `pip install 'energylang[plot]'` for pictures, `pip install 'energylang[lsp]'` for the language server, `pip install 'energylang[export]'` for exported energies, `pip install 'energylang[arviz]'` for `run.to_arviz()`.",
         ),
+        "E0890": (
+            "no such picture",
+            "`energylang plot --kind` and `run.plot` know the kinds of pictures that the message lists.",
+        ),
+        "E0891": (
+            "nothing to see",
+            "A picture was asked for that this run has nothing for: ranks compare chains, a surface needs an energy of two real numbers, states need discrete arrays. Without `--kind`, `energylang plot` draws all that there is something for.",
+        ),
+        "E0892": (
+            "no such variable",
+            "The run has no variable, report or entry of this name; entries are named as in the summary, `theta[0]`.",
+        ),
+        "E0893": (
+            "the report cannot be written",
+            "A report is one HTML file. Give a path that ends in `.html`, in a folder that exists and is yours to write; a run that is only in memory has no file beside which it could go.",
+        ),
         "E0903": (
             "the file is there already",
             "`energylang new` never overwrites a model: choose another name, or remove the file.",

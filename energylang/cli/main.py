@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "methods": ("energylang.cli.methods", "The methods: what each needs, its options, its source."),
     "summary": ("energylang.cli.summary", "The table of a saved run."),
     "plot": ("energylang.cli.plot", "Pictures of a run."),
+    "report": ("energylang.cli.report_command", "A run as one HTML file."),
     "fmt": ("energylang.cli.fmt", "Write models in the one style."),
     "new": ("energylang.cli.new", "Write a commented model to begin with."),
     "lsp": ("energylang.cli.lsp", "The language server, for editors to start."),

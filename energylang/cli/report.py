@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from energylang.run import words
 from energylang.run.table import ROWS, render
-from energylang.stopping import spell
 
 if TYPE_CHECKING:
     from energylang.run.result import Run
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from energylang.run.train import Training
 
 ESTIMATES = ("log_z", "log_z_error", "elbo", "weight_ess", "pareto_k")
-EXACT = 1e-6
 SHOWN = 12
 """Entries of a learned array that are printed."""
 
@@ -46,61 +44,32 @@ def run_text(run: Run, seconds: Mapping[str, float]) -> str:
     """A run in words: the method and why, where and how long, estimates, the table, warnings, the file."""
     rows = [
         ("energy", run.facts["energy"]),
-        ("method", _method(run)),
+        ("method", words.method(run)),
         ("device", f"{run.facts['device']}, {run.facts['precision']}"),
-        ("draws", _draws(run)),
+        ("draws", words.draws(run)),
         ("time", _times(run.programs, seconds, run.sampling_time)),
-        *_estimates(run),
+        *words.estimates(run),
     ]
     lines = [*_table(rows), *table_text(run.summary()), *_warnings(run.warnings), "", f"written to {run.path}"]
     return "\n".join(lines)
-
-
-LP = "lp is minus the energy at each draw, in the spaces as declared: no Jacobian is in it."
 
 
 def table_text(summary: Summary, rows: int = ROWS) -> list[str]:
     """The lines of a summary, with a note on what is no variable; none where nothing was drawn."""
     if not len(summary):
         return []
-    return ["", render(summary, rows), *(["", LP] if "lp" in summary.names else [])]
+    return ["", render(summary, rows), *(["", words.LP] if "lp" in summary.names else [])]
 
 
 def summary_text(run: Run, summary: Summary, rows: int) -> str:
     """What `summary` says of a saved run."""
     head = [
         ("energy", run.facts["energy"]),
-        ("method", _method(run)),
-        ("draws", _draws(run)),
-        *_estimates(run),
+        ("method", words.method(run)),
+        ("draws", words.draws(run)),
+        *words.estimates(run),
     ]
     return "\n".join([*_table(head), *table_text(summary, rows), *_warnings(run.warnings)])
-
-
-def _method(run: Run) -> str:
-    return run.method if run.reason == "asked for" else f"{run.method}, because {run.reason}"
-
-
-def _draws(run: Run) -> str:
-    options = run.options
-    if not len(run):
-        return "none"
-    if run.weighted:
-        return f"{options['draws'] * options.get('chains', 1):,} weighted"
-    if run.facts["tuning_steps"] == 0 and "warmup" not in options:
-        what = "prior" if run.is_prior else "energy"
-        return f"{options['draws'] * options.get('chains', 1):,} independent, from the {what} itself"
-    chains = options["chains"]
-    count = f"{chains:,} {'chain' if chains == 1 else 'chains'} of {run.facts['draws']:,}"
-    thinned = f", one of {options['thin']:,} steps each," if "thin" in options else ""
-    return f"{count}{thinned} after {options['warmup']:,} of warm-up{_ended(run)}"
-
-
-def _ended(run: Run) -> str:
-    """What ended a run before all its draws."""
-    if run.facts["stopped"] == "until":
-        return f", until {run.options['until']}"
-    return f", when {spell(run.options['budget'])} were over" if run.facts["stopped"] == "budget" else ""
 
 
 def _times(programs: int, seconds: Mapping[str, float], drawing: float) -> str:
@@ -110,31 +79,6 @@ def _times(programs: int, seconds: Mapping[str, float], drawing: float) -> str:
     count = f"{programs} program{'' if programs == 1 else 's'}"
     made = f"compiling {count}" if programs else "finding the programs compiled before"
     return f"{seconds['compiling']:.1f} s {made}, {drawing:.1f} s drawing"
-
-
-def _estimates(run: Run) -> list[tuple[str, str]]:
-    if run.log_z is None:
-        return []
-    if run.log_z == 0.0 and not run.log_z_error and not run.weighted:
-        return [("log Z", "0, as of every normalised energy")]
-    rows = [("log Z", _log_z(run.log_z, run.log_z_error or 0.0))]
-    if run.elbo is not None and math.isfinite(run.elbo):
-        rows.append(("ELBO", f"{run.elbo:.5g}"))
-    if run.weight_ess is not None:
-        rows.append(("weights", f"worth {run.weight_ess:,.0f} equal draws" + _pareto(run)))
-    return rows
-
-
-def _log_z(value: float, error: float) -> str:
-    """With the digits that the error leaves; a sum over all configurations has none but rounding."""
-    if error < EXACT:
-        return f"{value:.6g}, a sum over all configurations"
-    digits = max(0, 1 - math.floor(math.log10(error))) if math.isfinite(error) else 3
-    return f"{value:.{digits}f} ± {error:.2g}"
-
-
-def _pareto(run: Run) -> str:
-    return "" if run.pareto_k is None else f"; Pareto k {run.pareto_k:.2f}"
 
 
 def training_data(training: Training, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,6 +51,8 @@ class Command:
     quiet: bool
     distributed: str | None = None
     threads: int = 0
+    report: str | None = None
+    """An HTML file; empty for one beside the run."""
 
     def path(self, prior: bool = False) -> Path:
         """Where the run is written: `--out`, else after the model and what is done, in the current folder."""
@@ -58,6 +60,15 @@ class Command:
             return Path(self.out)
         what = "prior" if prior else self.verb
         return Path(Path(self.model).stem + ("" if what == "sample" else f".{what}") + ".nc")
+
+
+def _report_place(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Ends the command before it runs where its report could not be written."""
+    if value:
+        from energylang.run.report import report_path
+
+        report_path(value, None)
+    return value
 
 
 def _command(verb: Verb, description: str) -> click.Command:
@@ -90,6 +101,12 @@ def _command(verb: Verb, description: str) -> click.Command:
     )
     if verb != "train":
         threads = "Threads that chains or particles share; 0 for one a core."
+        report = "Also write the run as one HTML page, FILE or otherwise beside the run; after MODEL."
+        shared.append(
+            click.option(
+                "--report", is_flag=False, flag_value="", metavar="[FILE.html]", callback=_report_place, help=report
+            )
+        )
         shared.append(click.option("--threads", type=click.IntRange(0), metavar="N", default=0, help=threads))
     function: Any = call
     for decorate in reversed(shared):
@@ -188,11 +205,17 @@ def _draw(plan: Plan, command: Command, console: Console, speaks: bool) -> Outco
     from energylang.cli.report import run_data, run_text
 
     run = plan.run(command.path(bool(plan.options.get("prior"))), command.resume, console, command.threads)
+    data, text = run_data(run), run_text(run, console.seconds)
+    if command.report is not None:
+        console.phase("writing the report")
+        place = run.report(command.report or None)
+        data["report"] = str(place)
+        text += f"\nreport in {place}"
     console.end()
     if not speaks:
         return Outcome(0, {}, "")
     code = POOR if command.strict and run.warnings else 0
-    return Outcome(code, run_data(run), run_text(run, console.seconds))
+    return Outcome(code, data, text)
 
 
 def _train(plan: Plan, command: Command, console: Console) -> Outcome:

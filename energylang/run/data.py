@@ -39,11 +39,18 @@ class Data(Protocol):
         """The array, or something with its shape and dtype that reads what it is sliced by."""
         ...
 
+    def sources(self) -> dict[str, str]:
+        """The texts of the model by the names of their files, its own first."""
+        ...
+
 
 class MemoryData:
     """Groups as dictionaries of arrays."""
 
-    def __init__(self, groups: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    def __init__(
+        self, groups: Mapping[str, Mapping[str, np.ndarray]], sources: Mapping[str, str] | None = None
+    ) -> None:
+        self._sources = dict(sources or {})
         self._groups = {group: arrays for group, arrays in groups.items() if arrays}
 
     def groups(self) -> tuple[str, ...]:
@@ -57,6 +64,9 @@ class MemoryData:
 
     def view(self, group: str, name: str) -> np.ndarray:
         return self.read(group, name)
+
+    def sources(self) -> dict[str, str]:
+        return dict(self._sources)
 
 
 class FileData:
@@ -86,6 +96,13 @@ class FileData:
         if name not in self.names(group):
             raise KeyError(name)
         return Stored(self, f"{group}/{name}")
+
+    def sources(self) -> dict[str, str]:
+        with self.open() as file:
+            if "source" not in file[RUN]:
+                return {}
+            names, texts = file[RUN]["source_name"].asstr()[...], file[RUN]["source"].asstr()[...]
+        return dict(zip(names.tolist(), texts.tolist(), strict=True))
 
     def open(self) -> Any:
         """The file itself, as h5py has it; raises E0831 where it is not one of a run."""

@@ -84,7 +84,7 @@ def without_draws(provenance: Provenance, options: Mapping[str, Any], out: Path 
     closed = closure(provenance, options, 0)
     said = facts(provenance, options, closed, 0.0, 0) | {"log_z": 0.0, "log_z_error": 0.0}
     if out is None:
-        return Run(MemoryData({OBSERVED: dict(provenance.observed_data)}), said)
+        return Run(MemoryData({OBSERVED: dict(provenance.observed_data)}, provenance.sources), said)
     write_groups(require_writable(out), {}, provenance, said)
     return Run(FileData(out), said)
 
@@ -98,7 +98,7 @@ def in_memory(store: Store, provenance: Provenance, counts: Mapping[Stage, int])
             groups[group] = rows
     groups[OBSERVED] = dict(provenance.observed_data)
     order = (POSTERIOR, PREDICTIVE, LIKELIHOOD, STATS, *WARMUP.values(), OBSERVED)
-    return MemoryData({group: groups[group] for group in order if group in groups})
+    return MemoryData({group: groups[group] for group in order if group in groups}, provenance.sources)
 
 
 def write(

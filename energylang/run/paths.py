@@ -82,7 +82,7 @@ def run_path(
         said = together.word(said) if out is None else said
         groups, said = _groups(rows, log_weight, chains, seed, weighted, prior, said)
         if out is None:
-            return Run(MemoryData({**groups, OBSERVED: dict(provenance.observed_data)}), said)
+            return Run(MemoryData({**groups, OBSERVED: dict(provenance.observed_data)}, provenance.sources), said)
         progress.phase("writing")
         output.write_groups(out, groups, provenance, said)
         together.word(said)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from energylang.run import checks
 from energylang.run.data import LIKELIHOOD, OBSERVED, POSTERIOR, PREDICTIVE, PRIOR, STATS, WEIGHTED, Data, FileData
 from energylang.run.html import run_html
 from energylang.run.summary import Summary, summarise, summarise_weighted
+
+if TYPE_CHECKING:
+    from energylang.run.pictures.style import Picture
 
 
 class Run(Mapping[str, np.ndarray]):
@@ -33,7 +36,7 @@ class Run(Mapping[str, np.ndarray]):
         data = FileData(Path(path))
         return cls(data, data.facts)
 
-    def _group(self, name: str) -> str:
+    def group(self, name: str) -> str:
         """The name of a group in this run, which may be of the prior."""
         return PRIOR.get(name, name) if self.is_prior else name
 
@@ -45,7 +48,7 @@ class Run(Mapping[str, np.ndarray]):
     @cached_property
     def _places(self) -> dict[str, str]:
         """The group of each variable and report; data drawn anew have the names of data, and are not among them."""
-        main, predictive = self._group(POSTERIOR), self._group(PREDICTIVE)
+        main, predictive = self.group(POSTERIOR), self.group(PREDICTIVE)
         places = dict.fromkeys(self.data.names(main), main)
         observed = self.data.names(OBSERVED)
         return places | {n: predictive for n in self.data.names(predictive) if n not in observed and n not in places}
@@ -59,13 +62,17 @@ class Run(Mapping[str, np.ndarray]):
     def __len__(self) -> int:
         return len(self._places)
 
+    def view(self, name: str) -> Any:
+        """A variable or report as `draws` gives it, read slice by slice where it is in a file; raises KeyError."""
+        return self.data.view(self._places[name], name)
+
     def draws(self, name: str) -> np.ndarray:
         """[chain, draw, …] of a variable or report; raises KeyError for a name that is not there."""
         return self[name]
 
     def predictive(self, name: str) -> np.ndarray:
         """[chain, draw, …] of data drawn anew (`predictive = true`), or of a `report a ~ d(…)`; KeyError where none is."""
-        return self.data.read(self._group(PREDICTIVE), name)
+        return self.data.read(self.group(PREDICTIVE), name)
 
     def log_likelihood(self, name: str) -> np.ndarray:
         """[chain, draw, …], minus the energy of each observation of a datum (`log_likelihood = true`); KeyError."""
@@ -73,7 +80,7 @@ class Run(Mapping[str, np.ndarray]):
 
     def stats(self, name: str) -> np.ndarray:
         """[chain, draw] of a statistic of the sampler, such as `lp`; raises KeyError where there is none."""
-        return self.data.read(self._group(STATS), name)
+        return self.data.read(self.group(STATS), name)
 
     def summary(self) -> Summary:
         """A row for `lp` and each scalar of each variable; computed once."""
@@ -84,7 +91,7 @@ class Run(Mapping[str, np.ndarray]):
         if self.weighted:
             variables = ((name, self.data.view(WEIGHTED, name)) for name in self.data.names(WEIGHTED))
             return summarise_weighted(variables, self.stats("log_weight"))
-        lp = [("lp", self.stats("lp"))] if "lp" in self.data.names(self._group(STATS)) else []
+        lp = [("lp", self.stats("lp"))] if "lp" in self.data.names(self.group(STATS)) else []
         return summarise(
             pair
             for pairs in (lp, ((n, self.data.view(group, n)) for n, group in self._places.items()))
@@ -161,6 +168,32 @@ class Run(Mapping[str, np.ndarray]):
         """The shape of the tail of the weights; above 0.7 no estimate is reliable. None where all are equal."""
         value = self.facts.get("pareto_k")
         return None if value is None or math.isnan(value) else value
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """The texts of the model by the names of their files, its own first."""
+        return self.data.sources()
+
+    def plot(self, kind: str = "trace", *names: str) -> Picture:
+        """A picture, as a Matplotlib figure: `run.plot("pair", "mu", "theta[0]").savefig("pair.png")`.
+
+        kind: trace, rank, pair, energy, states, forest, weights or autocorrelation. names: variables, reports, or entries
+        of them; without names a few of each. Needs the extra `plot`. Raises DiagnosticError: E0890 for an unknown kind,
+        E0891 where this run has nothing of it, E0892 for an unknown name, E0904 without Matplotlib.
+        """
+        from energylang.run.pictures import picture
+        from energylang.run.pictures.choice import Reader
+
+        return picture(Reader(self), kind, names)
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write all there is to know of this run as one HTML file, which needs nothing else; its path.
+
+        path: without one, beside the run's file. Raises DiagnosticError E0893 where it cannot be written.
+        """
+        from energylang.run.report import write_report
+
+        return write_report(self, path)
 
     def to_arviz(self) -> Any:
         """An InferenceData (ArviZ below 1.0) or a DataTree; needs the extra `arviz`."""

@@ -30,8 +30,8 @@ def cells(summary: Summary, rows: int = ROWS) -> tuple[list[list[str]], dict[int
     ends: dict[int, str] = {}
     for name, places in _shares(summary, rows):
         for at in places.shown:
-            decimals = _decimals(summary, at)
-            numbers = (_number(float(summary.columns[column][at]), column, decimals) for column in columns)
+            decimals = decimals_of(summary, at)
+            numbers = (number_text(float(summary.columns[column][at]), column, decimals) for column in columns)
             lines.append([summary.names[at], *numbers])
         if places.more:
             ends[len(lines)] = f"… and {places.more:,} more of `{name}`"
@@ -66,7 +66,7 @@ def _shares(summary: Summary, rows: int) -> list[tuple[str, _Share]]:
     return found
 
 
-def _decimals(summary: Summary, at: int) -> int | None:
+def decimals_of(summary: Summary, at: int) -> int | None:
     """Decimals at which a row's estimates are known: two digits of the Monte Carlo error; None where there is none."""
     error = float(summary.columns["MCSE"][at]) if "MCSE" in summary.columns else math.nan
     if not math.isfinite(error) or error <= 0:
@@ -74,7 +74,7 @@ def _decimals(summary: Summary, at: int) -> int | None:
     return 1 - math.floor(math.log10(error))
 
 
-def _number(value: float, column: str, decimals: int | None) -> str:
+def number_text(value: float, column: str, decimals: int | None) -> str:
     """Effective sample sizes in whole draws, R-hat to three places, estimates to their error's second digit.
 
     Never fewer than four significant digits where the error is large, never more than nine.

@@ -135,20 +135,66 @@ def test_doctor(cli: Cli) -> None:
 
 def test_plot_of_reals_and_of_spins(cli: Cli, model: Path) -> None:
     cli("sample", model, "--quiet")
-    assert cli("plot", "line.nc").out == "wrote line.trace.png\n"
-    cli("sample", EXAMPLES / "ising.energy", "--draws", "8", "--warmup", "8", "--chains", "2", "--quiet")
+    assert cli("plot", "line.nc").out == "wrote line.trace.png\nwrote line.rank.png\n"
+    cli("sample", EXAMPLES / "ising.energy", "--draws", "20", "--warmup", "8", "--chains", "2", "--quiet")
     result = cli("plot", "ising.nc", "--out", "pictures")
-    assert result.out == "wrote pictures.trace.png\nwrote pictures.s.png\n"
+    assert result.out == "wrote pictures.trace.png\nwrote pictures.rank.png\nwrote pictures.states.s.png\n"
     assert all(Path(line.split()[1]).read_bytes().startswith(b"\x89PNG") for line in result.out.splitlines())
     wrong = cli("plot", "line.nc", "--var", "muu")
     assert (wrong.code, "did you mean `mu`?" in wrong.err) == (2, True)
+    chosen = cli(
+        "plot",
+        "ising.nc",
+        "--kind",
+        "trace",
+        "--kind",
+        "autocorrelation",
+        "--vars",
+        "s[0,0], s[31,31]",
+        "--out",
+        "a.svg",
+    )
+    assert chosen.out == "wrote a.trace.svg\nwrote a.autocorrelation.svg\n"
+    assert "<svg" in Path("a.trace.svg").read_text()
+    for arguments, code in (
+        (("--kind", "rnak"), "E0890"),
+        (("--kind", "energy"), "E0891"),
+        (("--var", "s[99,0]"), "E0892"),
+    ):
+        wrong = cli("plot", "ising.nc", *arguments)
+        assert (wrong.code, code in wrong.err) == (2, True)
+    assert cli("plot", "line.nc", "--out", "nowhere/a").code == 2
 
 
 def test_plot_of_weighted_draws_and_of_training(cli: Cli) -> None:
     cli("sample", EXAMPLES / "rbm.energy", "--method", "enumerate()", "--draws", "40", "--quiet")
-    assert "rbm.v.png" in cli("plot", "rbm.nc").out
+    assert "rbm.states.v.png" in cli("plot", "rbm.nc").out
     cli("train", EXAMPLES / "normal_mle.energy", "--steps", "30", "--quiet")
     assert cli("plot", "normal_mle.train.nc").out == "wrote normal_mle.train.loss.png\n"
+    result = cli("report", "normal_mle.train.nc")
+    assert (result.code, "E0850" in result.err) == (3, True)
+
+
+def test_reports(cli: Cli, model: Path) -> None:
+    result = cli("sample", model, "--json", "--report")
+    assert (result.code, result.data["report"]) == (0, "line.html")
+    first = Path("line.html").read_text(encoding="utf-8")
+    assert "<h1>line: sample</h1>" in first
+    assert cli("report", "line.nc", "--out", "again.html").out == "wrote again.html\n"
+    assert Path("again.html").read_text(encoding="utf-8") == first
+    result = cli("evidence", model, "--method", "importance()", "--draws", "50", "--quiet", "--report", "z.html")
+    assert result.out.endswith("report in z.html\n")
+    assert "log Z" in Path("z.html").read_text(encoding="utf-8")
+    before = model.read_text()
+    for arguments in (
+        ("sample", "--report", model),
+        ("sample", model, "--report", "line.nc"),
+        ("report", "line.nc", "--out", model),
+    ):
+        wrong = cli(*arguments)
+        assert (wrong.code, "E0893" in wrong.err) == (2, True)
+    assert model.read_text() == before
+    assert cli("report", "nowhere.nc").code == 3
 
 
 @pytest.mark.parametrize("name", ["nowhere.nc", "line.energy", "noise.nc"])
