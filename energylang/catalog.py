@@ -130,7 +130,13 @@ BUILT_IN: tuple[Method, ...] = (
         options=(
             Option("target_acceptance", "real", 0.8, "mean acceptance to aim at", minimum=0, maximum=1, open=True),
             Option("max_tree_depth", "int", 10, "doublings of a trajectory at most", minimum=1, maximum=16),
-            Option("metric", "choice", "diagonal", "form of the mass matrix", choices=("diagonal", "dense")),
+            Option(
+                "metric",
+                "choice",
+                "auto",
+                "form of the mass matrix; auto is dense up to 64 reals, its correlations shrunk as far as they are noise",
+                choices=("auto", "diagonal", "dense"),
+            ),
             Option("step_size", "real", 1.0, ADAPTS, minimum=0, open=True),
         ),
     ),

@@ -44,15 +44,21 @@ def average(memory: DualAveraging, acceptance: Array, wanted: float) -> DualAver
 
 
 class Moments(NamedTuple):
-    """Welford's running moments. count: scalar. mean: float[R]. squares: float[R] (diagonal) or float[R, R] (dense)."""
+    """Welford's running moments. count: scalar. mean: float[R]. squares: float[R] (diagonal) or float[R, R] (dense).
+
+    last: the value before, float[R]. changes: the sum of squared changes from one value to the next, float[R].
+    """
 
     count: Array
     mean: Array
     squares: Array
+    last: Array
+    changes: Array
 
 
 def no_moments(reals: int, dense: bool) -> Moments:
-    return Moments(jnp.zeros(()), jnp.zeros(reals), jnp.zeros((reals, reals) if dense else reals))
+    none = jnp.zeros(reals)
+    return Moments(jnp.zeros(()), none, jnp.zeros((reals, reals) if dense else reals), none, none)
 
 
 def observe(moments: Moments, value: Array) -> Moments:
@@ -62,7 +68,8 @@ def observe(moments: Moments, value: Array) -> Moments:
     mean = moments.mean + before / count
     after = value - mean
     product = jnp.outer(after, before) if moments.squares.ndim == 2 else after * before
-    return Moments(count, mean, moments.squares + product)
+    change = jnp.where(moments.count > 0, jnp.square(value - moments.last), 0.0)
+    return Moments(count, mean, moments.squares + product, value, moments.changes + change)
 
 
 def regularised(moments: Moments) -> Array:
@@ -71,3 +78,29 @@ def regularised(moments: Moments) -> Array:
     covariance = moments.squares / jnp.maximum(count - 1.0, 1.0)
     unit = jnp.eye(covariance.shape[0]) if covariance.ndim == 2 else 1.0
     return (count * covariance + 5.0 * 1e-3 * unit) / (count + 5.0)
+
+
+def shrunk(moments: Moments) -> Array:
+    """The covariance, float[R, R], with its correlations drawn to zero as far as they may be noise.
+
+    As Schäfer and Strimmer 2005 (equation 10, target D) the weight of the unit matrix is the sum of the sampling variances of the
+    correlations over the sum of their squares, but each variance is the largest it can be, 1 / n: the estimate (1 - r^2)^2 / n
+    vanishes just where a chain that drifts or sticks makes everything look correlated. n counts independent draws, by the lag-one
+    autocorrelation of the slowest variable (the ratio of von Neumann 1941). Variances are regularised as in `regularised`.
+    """
+    count = moments.count
+    squares = jnp.diagonal(moments.squares)
+    positive = squares > 0
+    scale = jnp.sqrt(jnp.where(positive, squares, 1.0))
+    # Of a chain that sticks rounding is all there is, and may exceed one.
+    correlation = jnp.clip(moments.squares / (scale[:, None] * scale), -1.0, 1.0)
+    fresh = jnp.min(jnp.where(positive, jnp.clip(moments.changes / (2.0 * scale**2), 0.0, 1.0), 0.0))
+    effective = jnp.maximum(count * fresh / (2.0 - fresh), 1.0)
+    reals = squares.shape[0]
+    others = 1.0 - jnp.eye(reals)
+    signal = jnp.maximum(jnp.sum(others * jnp.square(correlation)), 1e-6)
+    weight = jnp.minimum(reals * (reals - 1) / effective / signal, 1.0)
+    shrunken = jnp.where(others > 0, (1.0 - weight) * correlation, 1.0)
+    sound = jnp.all(jnp.isfinite(jnp.linalg.cholesky(shrunken)))
+    root = jnp.sqrt((count * squares / jnp.maximum(count - 1.0, 1.0) + 5.0 * 1e-3) / (count + 5.0))
+    return root[:, None] * root * jnp.where(sound, shrunken, 1.0 - others)

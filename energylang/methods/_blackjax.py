@@ -13,7 +13,9 @@ from blackjax.mcmc.integrators import IntegratorState
 from blackjax.mcmc.metrics import Metric
 from blackjax.optimizers import lbfgs
 from jax import Array
-from jax.scipy.linalg import solve_triangular
+
+FUSED = 32
+"""Reals up to which a dense metric is multiplied elementwise."""
 
 
 class Trajectory(NamedTuple):
@@ -31,21 +33,20 @@ class Trajectory(NamedTuple):
 
 
 def _metric(covariance: Array, factor: Array) -> Metric:
-    """blackjax's Metric for M^-1 = covariance, float[R] or float[R, R], with its Cholesky factor (or root) given.
+    """blackjax's Metric for M^-1 = covariance, float[R] or float[R, R]; factor: what makes momenta of normal numbers.
 
     blackjax would factorise the matrix anew in every step; the kernel does so once a window.
     """
-    dense = covariance.ndim == 2
 
     def velocity(momentum: Array) -> Array:
-        return covariance @ momentum if dense else covariance * momentum
+        return _times(covariance, momentum)
 
     def sample_momentum(key: Array, position: Array) -> Array:
-        noise = jax.random.normal(key, position.shape, position.dtype)
-        return solve_triangular(factor, noise, lower=True, trans=1) if dense else noise / factor
+        return _times(factor, jax.random.normal(key, position.shape, position.dtype))
 
     def kinetic_energy(momentum: Array, position: Array | None = None) -> Array:
-        return 0.5 * jnp.dot(velocity(momentum), momentum)
+        # Of momenta as large as where a density overflows, a dense form may round to below zero, and would be accepted.
+        return jnp.maximum(0.5 * jnp.dot(velocity(momentum), momentum), 0.0)
 
     def check_turning(left: Array, right: Array, total: Array, *_: Any) -> Array:
         middle = velocity(total - (left + right) / 2)
@@ -55,6 +56,14 @@ def _metric(covariance: Array, factor: Array) -> Metric:
         raise NotImplementedError("NUTS does not scale")
 
     return Metric(sample_momentum, kinetic_energy, check_turning, scale)  # pyright: ignore[reportArgumentType]
+
+
+def _times(matrix: Array, vector: Array) -> Array:
+    """A matrix, or its diagonal, times a vector."""
+    if matrix.ndim == 1:
+        return matrix * vector
+    # A small product fuses with what stands around it; a call of a library costs more than the product.
+    return jnp.sum(matrix * vector, axis=1) if vector.size <= FUSED else matrix @ vector
 
 
 def nuts_step(
@@ -77,7 +86,7 @@ def nuts_step(
 
     def leapfrog(state: Any, step: Array) -> IntegratorState:
         half = state.momentum + 0.5 * step * state.logdensity_grad
-        moved = state.position + step * (covariance @ half if covariance.ndim == 2 else covariance * half)
+        moved = state.position + step * _times(covariance, half)
         value, slope = value_and_gradient(moved)
         return IntegratorState(moved, half + 0.5 * step * slope, value, slope)  # pyright: ignore[reportArgumentType]
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.scipy.linalg import solve_triangular
 
 from energylang.methods._adaptation import (
     DualAveraging,
@@ -16,6 +17,7 @@ from energylang.methods._adaptation import (
     no_moments,
     observe,
     regularised,
+    shrunk,
     start_averaging,
 )
 from energylang.methods._gradient import value_and_gradient
@@ -31,7 +33,10 @@ class NutsState(NamedTuple):
 
 
 class NutsTuning(NamedTuple):
-    """step_size: scalar. covariance: float[R] or float[R, R], the inverse mass matrix. factor: its root or Cholesky."""
+    """step_size: scalar. covariance: float[R] or float[R, R], the inverse mass matrix.
+
+    factor: what makes momenta of normal numbers: its inverse root, float[R], or the inverse transpose of its Cholesky factor.
+    """
 
     step_size: Array
     covariance: Array
@@ -45,6 +50,10 @@ class NutsMemory(NamedTuple):
     moments: Moments
 
 
+FEW = 64
+"""Reals up to which a dense metric costs little beside a gradient, and a window of warm-up has draws enough for it."""
+
+
 @dataclass(frozen=True)
 class Nuts:
     """NUTS: multinomial, iterative, with the generalised U-turn criterion (Hoffman and Gelman 2014; Betancourt 2017).
@@ -53,13 +62,16 @@ class Nuts:
     of each slow window. No step size is searched for at the start, which would compile the gradient once more:
     from `step_size` dual averaging falls by a factor of five a step, and a trajectory that diverges costs one gradient.
 
+    metric: "diagonal" or "dense" as Stan's, or "auto": up to 64 reals a dense matrix whose correlations are shrunk as far as
+    they are noise (`shrunk`), diagonal beyond.
+
     Info: acceptance_rate (mean over the trajectory), diverging (energy error above 1000), step_size, n_steps
     (gradients), tree_depth, reached_max_tree_depth, energy (the Hamiltonian at the new state), energy_error.
     """
 
     target_acceptance: float = 0.8
     max_tree_depth: int = 10
-    metric: Literal["diagonal", "dense"] = "diagonal"
+    metric: Literal["auto", "diagonal", "dense"] = "auto"
     step_size: float = 1.0
 
     @property
@@ -99,7 +111,7 @@ class Nuts:
 
     def tuning(self, target: Target) -> tuple[NutsTuning, NutsMemory]:
         reals = target.facts.reals
-        dense = self.metric == "dense"
+        dense = self.metric == "dense" or (self.metric == "auto" and 1 < reals <= FEW)
         unit = jnp.eye(reals) if dense else jnp.ones(reals)
         step_size = jnp.asarray(self.step_size, unit.dtype)
         return NutsTuning(step_size, unit, unit), NutsMemory(start_averaging(step_size), no_moments(reals, dense))
@@ -112,10 +124,10 @@ class Nuts:
         moments = jax.tree.map(lambda new, old: jnp.where(phase.slow, new, old), seen, memory.moments)
 
         def learn(_: Any) -> tuple[Array, Array, DualAveraging, Moments]:
-            covariance = regularised(moments)
-            factor = jnp.linalg.cholesky(covariance) if self.metric == "dense" else jnp.sqrt(covariance)
+            dense = tune.covariance.ndim == 2
+            covariance = shrunk(moments) if dense and self.metric == "auto" else regularised(moments)
             fresh = start_averaging(jnp.exp(averaging.log_average))
-            return covariance, factor, fresh, no_moments(tune.covariance.shape[0], self.metric == "dense")
+            return covariance, _factor(covariance), fresh, no_moments(tune.covariance.shape[0], dense)
 
         def keep(_: Any) -> tuple[Array, Array, DualAveraging, Moments]:
             return tune.covariance, tune.factor, averaging, moments
@@ -123,3 +135,10 @@ class Nuts:
         covariance, factor, averaging, moments = jax.lax.cond(phase.window_end, learn, keep, None)
         log_step = jnp.where(phase.last, averaging.log_average, averaging.log_step)
         return NutsTuning(jnp.exp(log_step), covariance, factor), NutsMemory(averaging, moments)
+
+
+def _factor(covariance: Array) -> Array:
+    if covariance.ndim == 1:
+        return 1.0 / jnp.sqrt(covariance)
+    unit = jnp.eye(covariance.shape[0], dtype=covariance.dtype)
+    return solve_triangular(jnp.linalg.cholesky(covariance), unit, lower=True).T

@@ -6,7 +6,13 @@ Source: Vehtari, Gelman, Simpson, Carpenter, Bürkner 2021, arXiv:1903.08008. Ar
 
 from __future__ import annotations
 
+from functools import lru_cache
+from statistics import NormalDist
+
 import numpy as np
+
+FEW = 50_000
+"""Below so many draws the normal quantiles of the standard library take no longer than importing scipy does."""
 
 
 def bulk(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -60,20 +66,29 @@ def split_chains(values: np.ndarray) -> np.ndarray:
 
 def normal_scores(values: np.ndarray) -> np.ndarray:
     """Normal quantiles of the ranks over all chains, ties sharing their mean rank (Blom's offset 3/8)."""
-    from scipy.special import ndtri
-
     flat = values.reshape(values.shape[0], -1)
     size = flat.shape[1]
     # By twice the rank, so that the mean rank of ties has a place too: one table serves every scalar.
-    table = ndtri((np.arange(2 * size + 1) / 2 - 3 / 8) / (size + 1 / 4))
+    table = _scores_by_rank(size)
     scores = np.empty_like(flat)
     for row, score in zip(flat, scores, strict=True):
         order = np.argsort(row)
         ordered = row[order]
         starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
         stops = np.append(starts[1:], size)
-        score[order] = np.repeat(table[starts + stops + 1], stops - starts)
+        score[order] = np.repeat(table[starts + stops - 1], stops - starts)
     return scores.reshape(values.shape)
+
+
+@lru_cache(maxsize=2)
+def _scores_by_rank(size: int) -> np.ndarray:
+    """Of the ranks 1, 1.5, 2 … of `size` draws."""
+    probability = (np.arange(2, 2 * size + 1) / 2 - 3 / 8) / (size + 1 / 4)
+    if size < FEW:
+        return np.array([*map(NormalDist().inv_cdf, probability.tolist())])
+    from scipy.special import ndtri
+
+    return ndtri(probability)
 
 
 def r_hat_of_draws(split: np.ndarray) -> np.ndarray:

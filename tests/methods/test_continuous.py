@@ -50,8 +50,12 @@ def tunings() -> dict[str, tuple[Any, Any, int]]:
     variance = jnp.asarray(SCALES**2, jnp.float32)
     dense = jnp.asarray(dense_covariance(), jnp.float32)
     return {
-        "nuts": (Nuts(max_tree_depth=4), NutsTuning(step, variance, jnp.sqrt(variance)), 30),
-        "nuts-dense": (Nuts(max_tree_depth=4, metric="dense"), NutsTuning(step, dense, jnp.linalg.cholesky(dense)), 30),
+        "nuts": (Nuts(max_tree_depth=4), NutsTuning(step, variance, 1 / jnp.sqrt(variance)), 30),
+        "nuts-dense": (
+            Nuts(max_tree_depth=4, metric="dense"),
+            NutsTuning(step, dense, jnp.linalg.inv(jnp.linalg.cholesky(dense)).T),
+            30,
+        ),
         "mala": (Mala(), MalaTuning(step, variance), 400),
         "unadjusted": (Unadjusted(), MalaTuning(large, variance), 400),
         "still": (Still(), (), 400),
