@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
+import jax
 from jax import Array
 
 from energylang.catalog import MethodCall, Verb
-from energylang.threefry import fold_in
 
 PRNGKey: TypeAlias = Array
 Scalar: TypeAlias = Array
@@ -349,5 +349,5 @@ class Objective(Protocol[O]):
 def fold(key: PRNGKey, *numbers: Array | int) -> PRNGKey:
     """`fold_in` of each number in turn: the only way keys are derived (never split and carried)."""
     for number in numbers:
-        key = fold_in(key, number)
+        key = jax.random.fold_in(key, number)
     return key
