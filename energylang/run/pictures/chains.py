@@ -89,7 +89,7 @@ def draw_density(axes: Any, scalar: Scalar, separate: bool = True) -> None:
         style.say(axes, f"constant, {scalar.finite[0]:.6g}")
         return
     parts = [Scalar(scalar.name, row) for row in scalar.values[:CHAINS]] if separate else [scalar]
-    axes.locator_params(axis="x", nbins=5)
+    axes.locator_params(axis="x", nbins=5, **({"integer": True} if scalar.whole else {}))
     if scalar.whole and np.unique(scalar.values).size <= 24:
         _bars(axes, parts)
         return
