@@ -6,7 +6,7 @@ leaves are all arrays; methods themselves are frozen dataclasses of plain option
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
@@ -193,6 +193,26 @@ class Local(Target, Protocol):
 
         site: a scalar, sites of the code arrays numbered through without counts.
         """
+        ...
+
+
+@runtime_checkable
+class NormalLaws(Protocol):
+    """A target that knows which of its variables have a normal law given what stays; `remainder` leaves those laws out."""
+
+    def normal_laws(self, free: Collection[str] | None = None) -> tuple[str, ...]:
+        """The variables, unconstrained reals, with one normal law whose arguments hold nothing that moves.
+
+        free: what moves of this target's variables; None for all. A selected target adds what its selection fixes.
+        """
+        ...
+
+    def mean_and_draw(self, names: Sequence[str], x: Point, key: PRNGKey) -> tuple[Array, Array]:
+        """(float[K], float[K]): means of the normal laws of some variables, side by side, and one draw of them."""
+        ...
+
+    def remainder(self, names: Sequence[str], x: Point) -> Scalar:
+        """log_density(x) minus the log densities of the normal laws of some variables."""
         ...
 
 

@@ -5,7 +5,7 @@ A program is static: it holds no array that data decide, so targets that share i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,6 +25,7 @@ from energylang.ir.nodes import (
     Marginal,
     Param,
     Symbol,
+    Term,
     Variable,
     randoms,
     symbols,
@@ -105,12 +106,13 @@ class EnergyProgram:
                 found[symbol] = params[symbol.name]
         return found
 
-    def total(self, environment: Mapping[Symbol, Any]) -> Array:
+    def total(self, environment: Mapping[Symbol, Any], without: Collection[Term] = ()) -> Array:
         """The energy: every term, added up; infinite where an interval has its bounds in the wrong order."""
         pairs = self.varying
         ends = [b for pair in pairs for b in pair if isinstance(b, Expr)]
-        values = evaluate([*(t.value for t in self.energy.terms), *ends], environment, self.dims)
-        parts = values[: len(self.energy.terms)]
+        terms = [t for t in self.energy.terms if not any(t is other for other in without)]
+        values = evaluate([*(t.value for t in terms), *ends], environment, self.dims)
+        parts = values[: len(terms)]
         total: Any = parts[0] if parts else 0.0
         for part in parts[1:]:
             total = total + part

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -14,8 +14,10 @@ from jax import Array
 
 from energylang.ir.nodes import Symbol
 from energylang.lower.ancestry import draw, log_likelihood
+from energylang.lower.evaluate import evaluate
 from energylang.lower.gains import energy_changes
 from energylang.lower.neighbours import REACH_TABLE, Neighbours, rank_table
+from energylang.lower.normal_laws import laws_of, mean_and_draw, normal_laws
 from energylang.lower.program import EnergyProgram, storage
 from energylang.model import UNBOUNDED, Facts, Outputs, Point, PRNGKey, Scalar, Selection, fold
 
@@ -131,6 +133,24 @@ class EnergyTarget:
             for group, (sites, ranks) in zip(self._finite, places, strict=True)
         )
 
+    def normal_laws(self, free: Collection[str] | None = None) -> tuple[str, ...]:
+        return tuple(normal_laws(self.program.energy, free))
+
+    def mean_and_draw(self, names: Sequence[str], x: Point, key: PRNGKey) -> tuple[Array, Array]:
+        laws = laws_of(self.program.energy, names)
+        return mean_and_draw(laws, self._environment(self.values(x)[0]), self.program.dims, key)
+
+    def remainder(self, names: Sequence[str], x: Point) -> Scalar:
+        values, jacobian = self.values(x)
+        environment = self._environment(values)
+        terms = [law.term for law in laws_of(self.program.energy, names)]
+        rest = jacobian - self._scaled(self.program.total(environment, without=terms))
+        if self.level is None:
+            return rest
+        # The laws are divided out whole, though the energy is scaled.
+        given = sum(evaluate([term.value for term in terms], environment, self.program.dims))
+        return rest + (1.0 - self.level) * given
+
     def outputs(self, x: Point, key: PRNGKey) -> Outputs:
         values, _ = self.values(x)
         kept: dict[str, Array] = {}
@@ -239,6 +259,26 @@ class SelectedTarget:
     def gains(self, x: Point) -> tuple[Array, ...]:
         whole = self.base.gains(self._whole(x))
         return tuple(_take(whole[g], self.selection.code[g]) for g in self._groups)
+
+    def normal_laws(self, free: Collection[str] | None = None) -> tuple[str, ...]:
+        real = set(self.selection.real)
+        moving = {
+            name
+            for name, where in self.base.variables.items()
+            if (free is None or name in free)
+            and (
+                real & set(where.real)
+                or any(set(a) & set(b) for a, b in zip(where.code, self.selection.code, strict=True))
+            )
+        }
+        whole = self.variables
+        return tuple(name for name in self.base.normal_laws(moving) if name in whole)
+
+    def mean_and_draw(self, names: Sequence[str], x: Point, key: PRNGKey) -> tuple[Array, Array]:
+        return self.base.mean_and_draw(names, self._whole(x), key)
+
+    def remainder(self, names: Sequence[str], x: Point) -> Scalar:
+        return self.base.remainder(names, self._whole(x))
 
     def outputs(self, x: Point, key: PRNGKey) -> Outputs:
         return self.base.outputs(self._whole(x), key)

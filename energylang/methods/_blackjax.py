@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from blackjax.mcmc import nuts
+from blackjax.mcmc.adjusted_mclmc import adjusted_mclmc_proposal
 from blackjax.mcmc.hmc import HMCState
-from blackjax.mcmc.integrators import IntegratorState
+from blackjax.mcmc.integrators import IntegratorState, isokinetic_mclachlan
 from blackjax.mcmc.metrics import Metric
 from blackjax.optimizers import lbfgs
+from blackjax.util import generate_unit_vector
 from jax import Array
 
 FUSED = 32
@@ -143,3 +145,47 @@ def normal_draws(
     algorithm 4). blackjax's own loop passes the gradient of minus the log density.
     """
     return lbfgs.bfgs_sample(key, count, position, gradient, *covariance)
+
+
+class Isokinetic(NamedTuple):
+    """What one transition of adjusted MCLMC gives: the position with its log density and gradient, and the statistics."""
+
+    position: Array
+    log_density: Array
+    gradient: Array
+    acceptance_rate: Array
+    diverging: Array
+
+
+def adjusted_mclmc_step(
+    value_and_gradient: Callable[[Array], tuple[Array, Array]],
+    position: Array,
+    log_density: Array,
+    gradient: Array,
+    step_size: Array,
+    scales: Array,
+    steps: Array,
+    key: Array,
+) -> Isokinetic:
+    """One transition of Metropolis-adjusted microcanonical dynamics: `steps` of McLachlan's integrator.
+
+    scales: float[R], the standard deviations that the space is divided by.
+    """
+
+    @jax.custom_vjp
+    def density(real: Array) -> Array:
+        return value_and_gradient(real)[0]
+
+    # blackjax differentiates what it is given: this takes value and gradient from one traced function.
+    density.defvjp(lambda real: value_and_gradient(real), lambda slope, cotangent: (cotangent * slope,))
+    one_step: Any = isokinetic_mclachlan(density, inverse_mass_matrix=jnp.square(scales))
+    momentum = generate_unit_vector(jax.random.fold_in(key, 0), position)
+    start: Any = IntegratorState(position, momentum, log_density, gradient)  # pyright: ignore[reportArgumentType]
+    propose: Any = adjusted_mclmc_proposal(
+        integrator=lambda state, step, length, key: one_step(state, step),
+        step_size=step_size,  # pyright: ignore[reportArgumentType]
+        L_proposal_factor=jnp.inf,
+        num_integration_steps=steps,  # pyright: ignore[reportArgumentType]
+    )
+    end, info, _ = propose(jax.random.fold_in(key, 1), start)
+    return Isokinetic(end.position, end.logdensity, end.logdensity_grad, info.acceptance_rate, info.is_divergent)

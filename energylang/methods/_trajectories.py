@@ -70,8 +70,12 @@ class Trajectories:
     """A kernel that carries a gradient and learns a step size and a root of the covariance, in the windows of Stan."""
 
     target_acceptance: float = 0.8
-    metric: Literal["diagonal", "dense"] = "diagonal"
     step_size: float = 1.0
+
+    @property
+    def dense(self) -> bool:
+        """Whether the root is a matrix."""
+        return False
 
     @property
     def scope(self) -> Literal["chain", "ensemble"]:
@@ -88,7 +92,7 @@ class Trajectories:
         return TrajectoryState(state.x, *value_and_gradient(target, state.x.real, state.x.code))
 
     def tuning(self, target: Target) -> tuple[TrajectoryTuning, TrajectoryMemory]:
-        reals, dense = target.facts.reals, self.metric == "dense"
+        reals, dense = target.facts.reals, self.dense
         root = jnp.eye(reals) if dense else jnp.ones(reals)
         step_size = jnp.asarray(self.step_size, root.dtype)
         memory = TrajectoryMemory(start_averaging(step_size), no_moments(reals, dense))
@@ -97,7 +101,7 @@ class Trajectories:
     def adapt(
         self, phase: Phase, tune: TrajectoryTuning, memory: TrajectoryMemory, state: TrajectoryState, info: Info
     ) -> tuple[TrajectoryTuning, TrajectoryMemory]:
-        dense = self.metric == "dense"
+        dense = self.dense
         averaging = average(memory.averaging, info["acceptance_rate"], self.target_acceptance)
         seen = observe(memory.moments, state.x.real)
         moments = jax.tree.map(lambda new, old: jnp.where(phase.slow, new, old), seen, memory.moments)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -47,9 +47,14 @@ class Hmc(Trajectories):
     n_steps (gradients), energy (the Hamiltonian at the new state), energy_error (of the proposal).
     """
 
+    metric: Literal["diagonal", "dense"] = "diagonal"
     trajectory_length: float = 1.5707963
     leapfrog: int | None = None
     jitter: float = 0.5
+
+    @property
+    def dense(self) -> bool:
+        return self.metric == "dense"
 
     def step(
         self, target: Target, tune: TrajectoryTuning, state: TrajectoryState, key: PRNGKey

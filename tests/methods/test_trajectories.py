@@ -1,4 +1,4 @@
-"""hmc, on every continuous space: exact draws stay exact, a point mass spreads, wrong twins are rejected.
+"""hmc and adjusted_mclmc, on every continuous space: exact draws stay exact, a point mass spreads, wrong twins are rejected.
 
 Lanes, level and the effect that is detected are those of `tests/support/continuous.py`.
 """
@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from energylang.methods._trajectories import MOST_STEPS, TrajectoryTuning, number_of_steps
+from energylang.methods.adjusted_mclmc import AdjustedMclmc
 from energylang.methods.hmc import Hmc
 from tests.support import invariance
 from tests.support.continuous import (
@@ -37,6 +38,13 @@ class UnadjustedHmc(Hmc):
         return jnp.isfinite(error)
 
 
+class UnadjustedMclmc(AdjustedMclmc):
+    """Microcanonical dynamics without a Metropolis correction: every trajectory begins where any end is an improvement."""
+
+    def step(self, target: Any, tune: Any, state: Any, key: Any) -> Any:
+        return super().step(target, tune, state._replace(log_density=jnp.asarray(-1e6)), key)
+
+
 def tunings() -> dict[str, tuple[Any, Any, int]]:
     """Kernel, fixed tuning and the steps from a point mass, by name."""
     scales = jnp.asarray(SCALES, jnp.float32)
@@ -45,35 +53,37 @@ def tunings() -> dict[str, tuple[Any, Any, int]]:
         "hmc": (Hmc(), TrajectoryTuning(jnp.asarray(0.5), scales), 30),
         "hmc-dense": (Hmc(metric="dense", leapfrog=3), TrajectoryTuning(jnp.asarray(0.5), root), 30),
         "unadjusted-hmc": (UnadjustedHmc(), TrajectoryTuning(jnp.asarray(0.9), scales), 30),
+        "adjusted-mclmc": (AdjustedMclmc(), TrajectoryTuning(jnp.asarray(1.0), scales), 40),
+        "unadjusted-mclmc": (UnadjustedMclmc(), TrajectoryTuning(jnp.asarray(4.0), scales), 40),
         "still": (Still(), (), 30),
     }
 
 
 @cache
 def outcome(method: str, begin: str, dropped: int | None = None) -> np.ndarray:
-    return moved(*tunings()[method], method, begin, dropped)
+    return moved(*tunings()[method], method, begin, dropped, exact_steps=8)
 
 
 @pytest.mark.parametrize("space", SPACES)
-@pytest.mark.parametrize("method", ["hmc", "hmc-dense"])
+@pytest.mark.parametrize("method", ["hmc", "hmc-dense", "adjusted-mclmc"])
 def test_exact_draws_stay_exact(method: str, space: str) -> None:
     assert misfit(outcome(method, "exact"), space) < THRESHOLD
 
 
 @pytest.mark.parametrize("space", SPACES)
-@pytest.mark.parametrize("method", ["hmc", "hmc-dense"])
+@pytest.mark.parametrize("method", ["hmc", "adjusted-mclmc"])
 def test_a_point_mass_spreads(method: str, space: str) -> None:
     assert misfit(outcome(method, "mass"), space) < THRESHOLD
 
 
-@pytest.mark.parametrize("method", ["hmc"])
+@pytest.mark.parametrize("method", ["hmc", "adjusted-mclmc"])
 def test_a_dropped_jacobian_is_rejected(method: str) -> None:
     real = outcome(method, "exact", SPACES.index("simplex"))
     assert misfit(real, "simplex") > THRESHOLD
     assert misfit(real, "real") < THRESHOLD
 
 
-@pytest.mark.parametrize("method", ["unadjusted-hmc"])
+@pytest.mark.parametrize("method", ["unadjusted-hmc", "unadjusted-mclmc"])
 def test_a_trajectory_without_correction_is_rejected(method: str) -> None:
     real = outcome(method, "exact")
     assert max(misfit(real, space) for space in SPACES) > THRESHOLD
@@ -94,7 +104,7 @@ def test_lengths_are_jittered_within_their_bounds() -> None:
     assert int(number_of_steps(jnp.asarray(jnp.inf), 0.5, keys[0])) == MOST_STEPS
 
 
-@pytest.mark.parametrize("kernel", [Hmc(), Hmc(metric="dense")], ids=["hmc", "hmc-dense"])
+@pytest.mark.parametrize("kernel", [Hmc(metric="dense"), AdjustedMclmc()], ids=["hmc-dense", "adjusted-mclmc"])
 def test_warm_up_reaches_the_acceptance_and_the_scales(kernel: Any) -> None:
     """8 chains of 1000 warm-up steps, as for nuts in test_continuous.py: mean acceptance and variances."""
     law = target(Continuous(), jnp.asarray(TRUTH, jnp.float32))
