@@ -267,6 +267,8 @@ class _Chains:
         starting = (*shared, lanes.share(self.given))
         begin = programs.get("start", self._start, lambda: (starting, lanes.numbers(0)))
         blank = begin.outputs["carry"]
+        if checkpoint is None or not checkpoint.exists:
+            programs.prepare(begin)
 
         def example() -> tuple[Any, Any]:
             lane_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in self._row_shapes.values())

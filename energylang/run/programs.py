@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -48,6 +49,7 @@ class Program:
     ) -> None:
         self.outputs, self.key, self.lowered = outputs, key, lowered
         self.executable: Executable | None = None
+        self.compiling: Future[list[Executable]] | None = None
         self.inputs: tuple[int, int] = (0, 0)
 
     def __call__(self, shared: Any, lanes: Any) -> Results:
@@ -66,6 +68,7 @@ class Programs:
     def __init__(self, lanes: Lanes, closed: Mapping[str, Any] | None) -> None:
         self.lanes = lanes
         self.compiled = 0
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="programs")
         self.key = None
         if closed is not None and executables.kept_here():
             settings = {name: str(jax.config.values.get(name)) for name in SETTINGS}
@@ -87,14 +90,20 @@ class Programs:
         program.inputs = (len(jax.tree.leaves(shared)), len(jax.tree.leaves(lanes)))
         return program
 
+    def prepare(self, program: Program) -> None:
+        """Begin to compile a program while others are traced; a loaded one is ready."""
+        if program.lowered is not None and program.compiling is None:
+            program.compiling = self._pool.submit(compile_all, [program.lowered], self.lanes.devices)
+
     def compile(self, *programs: Program) -> None:
         """Make programs ready to run, side by side; a loaded one is."""
         wanted = [program for program in programs if program.executable is None]
-        lowered = [program.lowered for program in wanted if program.lowered is not None]
-        for program, executable in zip(
-            wanted, compile_all(lowered, self.lanes.devices) if lowered else [], strict=True
-        ):
-            program.executable, program.lowered = executable, None
+        for program in wanted:
+            self.prepare(program)
+        for program in wanted:
+            assert program.compiling is not None
+            (executable,) = program.compiling.result()
+            program.executable, program.lowered, program.compiling = executable, None, None
             self.compiled += executable.fresh
             if program.key and executable.key:
                 _remember(program)
