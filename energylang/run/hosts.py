@@ -326,11 +326,14 @@ def _beat(client: Any) -> None:
     if _beating is not None:
         return
 
+    # Asked here, since it starts the devices where nothing did before, and two threads must not do so at once.
+    key = alive(jax.process_index())
+
     def beat() -> None:
         count = 0
         while True:
             try:
-                client.key_value_set(alive(jax.process_index()), str(count), True)
+                client.key_value_set(key, str(count), True)
             except jax.errors.JaxRuntimeError:
                 return  # The store is gone, and so is the run.
             count += 1
