@@ -101,7 +101,10 @@ def main() -> int:
         seconds["processes"].append(spent)
         sums.add(total)
     for worker in workers:
-        worker.communicate()
+        assert worker.stdin is not None
+        worker.stdin.close()
+    for worker in workers:  # they leave together
+        worker.wait()
     one = seconds.pop("one")
     ratios = {way: round(statistics.median(np.array(one) / found), 2) for way, found in seconds.items()}
     print(json.dumps({"speed_up": ratios, "one": one, **seconds, "identical": len(sums) == 1}))
