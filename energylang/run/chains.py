@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from jax import Array
 from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.model import Info, Kernel, Phase, Point, Target, fold
 from energylang.run import checks, keys, output
+from energylang.run.carry import Carry, leaves, strong
 from energylang.run.hosts import Hosts, hosts
 from energylang.run.initial import Trial, given_of, require_start, starting_point
 from energylang.run.interrupt import Interruptible, interrupted
@@ -33,15 +34,6 @@ from energylang.run.result import Run
 from energylang.run.starts import Starts
 from energylang.run.store import Elsewhere, Memory, Rows, Stage, Store
 from energylang.stopping import spell
-
-
-class Carry(NamedTuple):
-    """One chain between steps; every leaf an array."""
-
-    chain: Array
-    state: Any
-    tune: Any
-    memory: Any
 
 
 def run_chains(
@@ -165,7 +157,7 @@ class _Chains:
         trial = starting_point(self.init, target, key, chain, given)
         tune, memory = self.kernel.tuning(target)
         state = self.kernel.init(target, trial.x, fold(key, keys.START, chain))
-        return _arrays(Carry(chain, state, tune, memory)), trial
+        return strong(Carry(chain, state, tune, memory)), trial
 
     def _start(self, shared: Any, chain: Array) -> dict[str, dict[str, Array]]:
         """The first program: the leaves of the carry, and what is known of the starting point but where it is."""
@@ -195,12 +187,12 @@ class _Chains:
         state, info = self.kernel.step(target, tune, state, fold(key, keys.STEP, chain, at))
         tune, memory = jax.lax.cond(
             phase.warming,
-            lambda tune, memory: _arrays(self.kernel.adapt(phase, tune, memory, state, info)),
-            lambda tune, memory: _arrays((tune, memory)),
+            lambda tune, memory: strong(self.kernel.adapt(phase, tune, memory, state, info)),
+            lambda tune, memory: strong((tune, memory)),
             tune,
             memory,
         )
-        return Carry(chain, state, tune, memory), _arrays(info)
+        return Carry(chain, state, tune, memory), strong(info)
 
     def _moves(
         self, target: Target, root: Array, first: Array, every: Array, phase: Phase, carry: Carry
@@ -396,13 +388,3 @@ class _Chains:
         if note:
             self.progress.note(note)
         return found
-
-
-def leaves(tree: Any) -> dict[str, Any]:
-    """Leaves by path, in the tree's order."""
-    return {f"state{jax.tree_util.keystr(path)}": leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
-
-
-def _arrays(tree: Any) -> Any:
-    """Every leaf a strongly typed array, so that what comes out of a program can go back in."""
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.asarray(leaf).dtype), tree)

@@ -19,8 +19,7 @@ import numpy as np
 
 from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.run.provenance import differences
-
-Arrays = Mapping[str, np.ndarray]
+from energylang.run.wire import Arrays, header_of, packed, unpacked
 
 BEGIN_SECONDS = 300.0
 """How long a process waits for the others to begin the same run."""
@@ -125,7 +124,7 @@ class Together:
         for process in range(1, self.count):
             message = self._receive(f"{self.sequence}/{process}", process, forget=True)
             parts.append(unpacked(message))
-            words.append(_header(message)[0]["said"])
+            words.append(header_of(message)[0]["said"])
         # Who has sent this has read all that came before.
         self._forget()
         return {name: np.concatenate([part[name] for part in parts]) for name in values}, words
@@ -376,30 +375,3 @@ def _ended(process: int, error: BaseException) -> Diagnostic:
     return Diagnostic(
         "E0843", f"process {process} ended with {type(error).__name__}", cause=str(error).partition("\n")[0]
     )
-
-
-# --- arrays as bytes ----------------------------------------------------------------------------------------------
-
-
-def packed(arrays: Arrays, said: Any = None) -> bytes:
-    """Arrays by name, and a JSON value, as bytes: a line that says what they are, and the numbers."""
-    contiguous = {name: np.asarray(values, order="C") for name, values in arrays.items()}
-    shapes = [[name, values.dtype.name, values.shape] for name, values in contiguous.items()]
-    header = json.dumps({"said": said, "arrays": shapes}).encode()
-    return b"".join([header, b"\n", *(values.tobytes() for values in contiguous.values())])
-
-
-def unpacked(content: bytes) -> dict[str, np.ndarray]:
-    """The reverse of `packed`."""
-    header, at = _header(content)
-    arrays: dict[str, np.ndarray] = {}
-    for name, dtype, shape in header["arrays"]:
-        size = int(np.prod(shape, dtype=np.int64))
-        arrays[name] = np.frombuffer(content, np.dtype(dtype), size, at).reshape(shape)
-        at += arrays[name].nbytes
-    return arrays
-
-
-def _header(content: bytes) -> tuple[dict[str, Any], int]:
-    end = content.index(b"\n")
-    return json.loads(content[:end]), end + 1

@@ -16,7 +16,7 @@ CHAINS = 64
 """Scalars times chains that are followed, and chains; where there are more, some that are evenly spread."""
 
 BATCHES = 128
-SLICE = 1024
+BLOCK = 1024
 EVERY = 1.0
 """Batches kept of a chain at least, draws handled at once, and seconds between two estimates."""
 
@@ -51,8 +51,8 @@ class Monitor:
     def add(self, rows: Rows) -> None:
         """The next draws, [chain, draw, …] by name."""
         count = next(iter(rows.values())).shape[1]
-        for start in range(0, count, SLICE):
-            stop = min(start + SLICE, count)
+        for start in range(0, count, BLOCK):
+            stop = min(start + BLOCK, count)
             taken = [
                 rows[name][self._chains, start:stop].reshape(len(self._chains), stop - start, -1)[:, :, place]
                 for name, place in self._places

@@ -24,6 +24,8 @@ from tests.support import invariance
 from tests.support.continuous import THRESHOLD, TRUTH, Still, dense_covariance, misfit, moved, warm_up, warm_up_phases
 from tests.support.targets import SPACES, Continuous, target
 
+pytestmark = pytest.mark.long
+
 LANES, PROJECTIONS, EFFECT = 8192, 8, 0.054
 LATENT = """
 data y: real[3]

@@ -18,6 +18,8 @@ from tests.support import invariance
 from tests.support.continuous import START, THRESHOLD, TRUTH, Still, misfit, moved, warm_up, warm_up_phases
 from tests.support.targets import SPACES, Continuous, target
 
+pytestmark = pytest.mark.long
+
 
 class Halfway(Slice):
     """A slice at half the density, not at a random height."""

@@ -30,6 +30,8 @@ from tests.support.continuous import (
 )
 from tests.support.targets import SPACES, Continuous, target
 
+pytestmark = pytest.mark.long
+
 
 class UnadjustedHmc(Hmc):
     """HMC without its Metropolis correction: biased at a large step."""

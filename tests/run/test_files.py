@@ -79,7 +79,7 @@ def test_xarray_reads_the_file(written: Run) -> None:
         assert tree["posterior/x"].coords["x_dim_0"].values.tolist() == [0, 1, 2]
         said = tree["run"].attrs
         assert json.loads(said["options"])["draws"] == 60
-        assert set(json.loads(said["versions"])) == {"energylang", "jax", "jaxlib"}
+        assert set(json.loads(said["versions"])) == {"energylang", "jax", "jaxlib", "blackjax", "diffrax"}
         assert said["energy"] == "toy"
         assert tree["run/source"].values.tolist() == list(PROVENANCE.sources.values())
         assert tree["run/source"].coords["source_name"].values.tolist() == ["toy.energy"]

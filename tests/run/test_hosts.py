@@ -18,7 +18,7 @@ import pytest
 from energylang.cli.join import Meeting, read_meeting
 from energylang.cli.main import main
 from energylang.diagnostics import DiagnosticError
-from energylang.run.hosts import packed, unpacked
+from energylang.run.wire import packed, unpacked
 from energylang.run.lanes import Lanes
 from tests.run.drive import digest, run
 
@@ -81,6 +81,7 @@ def test_two_processes_draw_what_one_draws(whole: str, devices: int) -> None:
         assert end(process)[0].strip() == whole
 
 
+@pytest.mark.long
 def test_particles_are_shared_too() -> None:
     """300 particles in groups of 64: three groups and two. One chain: a process without any."""
     arguments = ("--many", '[{}, {"draws": 60}]', "--particles")
@@ -101,6 +102,7 @@ def until_states(out: Path, more: int, processes: list[subprocess.Popen[str]]) -
         time.sleep(0.02)
 
 
+@pytest.mark.long
 def test_a_partner_that_dies_ends_the_run_which_then_resumes(tmp_path: Path, whole: str) -> None:
     """One is killed, the other ends by itself; both are killed; Ctrl-C in the second stops both; one ends it alone."""
     out = tmp_path / "r.nc"
