@@ -49,14 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-LONG = ("pictures.md", "embedding.md")
-
-
-@pytest.mark.parametrize(
-    "page",
-    [pytest.param(page, marks=pytest.mark.long if page.name in LONG else ()) for page in PAGES],
-    ids=[page.name for page in PAGES],
-)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_page(page: Path, folder: Path, cli: Cli) -> None:
     for package in NEEDS.get(page.name, ()):
         pytest.importorskip(package)

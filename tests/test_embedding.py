@@ -17,8 +17,6 @@ from scipy import optimize, special, stats
 import energylang as el
 from energylang.run.summary import summarise
 
-pytestmark = pytest.mark.long
-
 SCRIPTS = Path(__file__).parents[1] / "examples" / "embedding"
 FIVE = 5.0
 """Monte Carlo standard errors that a mean may be off, which chance exceeds once in two million."""

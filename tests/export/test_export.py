@@ -19,8 +19,6 @@ from energylang.export import artefact, load_energy
 from energylang.export.load_energy import EnergyFileError, load
 from tests.cli.conftest import EXAMPLES, Cli, cli
 
-pytestmark = pytest.mark.long
-
 __all__ = ["cli"]
 
 pytest.importorskip("flatbuffers", reason="needs the extra `export`")

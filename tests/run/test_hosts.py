@@ -18,8 +18,8 @@ import pytest
 from energylang.cli.join import Meeting, read_meeting
 from energylang.cli.main import main
 from energylang.diagnostics import DiagnosticError
-from energylang.run.wire import packed, unpacked
 from energylang.run.lanes import Lanes
+from energylang.run.wire import packed, unpacked
 from tests.run.drive import digest, run
 
 DRIVE = (sys.executable, "-m", "tests.run.drive")
