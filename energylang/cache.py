@@ -144,13 +144,3 @@ def machine() -> str:
     except OSError:
         flags = ""
     return f"{platform.machine()} {platform.processor()} {flags}"
-
-
-@cache
-def source() -> str:
-    """Which code this is: a release by its number, a working copy by the state of its files too."""
-    digest = hashlib.sha256()
-    for file in sorted(Path(energylang.__file__).parent.rglob("*.py")):
-        status = file.stat()
-        digest.update(f"{file.name} {status.st_size} {status.st_mtime_ns}\n".encode())
-    return f"{getattr(energylang, '__version__', '')} {digest.hexdigest()}"

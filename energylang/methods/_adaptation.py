@@ -46,7 +46,8 @@ def average(memory: DualAveraging, acceptance: Array, wanted: float) -> DualAver
 class Moments(NamedTuple):
     """Welford's running moments. count: scalar. mean: float[R]. squares: float[R] (diagonal) or float[R, R] (dense).
 
-    last: the value before, float[R]. changes: the sum of squared changes from one value to the next, float[R].
+    last: the value before, float[R], and changes: the sum of squared changes from one value to the next, float[R]; both empty
+    where it is diagonal, since only correlations are judged by them.
     """
 
     count: Array
@@ -57,8 +58,8 @@ class Moments(NamedTuple):
 
 
 def no_moments(reals: int, dense: bool) -> Moments:
-    none = jnp.zeros(reals)
-    return Moments(jnp.zeros(()), none, jnp.zeros((reals, reals) if dense else reals), none, none)
+    none = jnp.zeros(reals if dense else 0)
+    return Moments(jnp.zeros(()), jnp.zeros(reals), jnp.zeros((reals, reals) if dense else reals), none, none)
 
 
 def observe(moments: Moments, value: Array) -> Moments:
@@ -67,9 +68,10 @@ def observe(moments: Moments, value: Array) -> Moments:
     before = value - moments.mean
     mean = moments.mean + before / count
     after = value - mean
-    product = jnp.outer(after, before) if moments.squares.ndim == 2 else after * before
+    if moments.squares.ndim == 1:
+        return moments._replace(count=count, mean=mean, squares=moments.squares + after * before)
     change = jnp.where(moments.count > 0, jnp.square(value - moments.last), 0.0)
-    return Moments(count, mean, moments.squares + product, value, moments.changes + change)
+    return Moments(count, mean, moments.squares + jnp.outer(after, before), value, moments.changes + change)
 
 
 def regularised(moments: Moments) -> Array:
@@ -102,5 +104,5 @@ def shrunk(moments: Moments) -> Array:
     weight = jnp.minimum(reals * (reals - 1) / effective / signal, 1.0)
     shrunken = jnp.where(others > 0, (1.0 - weight) * correlation, 1.0)
     sound = jnp.all(jnp.isfinite(jnp.linalg.cholesky(shrunken)))
-    root = jnp.sqrt((count * squares / jnp.maximum(count - 1.0, 1.0) + 5.0 * 1e-3) / (count + 5.0))
+    root = jnp.sqrt(regularised(moments._replace(squares=squares)))
     return root[:, None] * root * jnp.where(sound, shrunken, 1.0 - others)

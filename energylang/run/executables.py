@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache as once
 from typing import Any
 
@@ -54,13 +54,22 @@ class Executable:
         self.call, self.key, self.fresh = call, key, fresh
 
 
-def compile_all(lowered: Sequence[jax.stages.Lowered], devices: Sequence[Any] = ()) -> list[Executable]:
-    """Each program from the cache, or compiled, side by side (tracing holds Python's lock, compiling does not).
+def compile_all(lowered: Sequence[jax.stages.Lowered]) -> list[Executable]:
+    """`compile_one` of each, side by side (tracing holds Python's lock, compiling does not), for JAX's first device."""
+    with ThreadPoolExecutor(len(lowered)) as pool:
+        return list(pool.map(lambda one: compile_one(one, jax.local_devices()[:1]), lowered))
 
-    devices: those that the programs were lowered for; none given is JAX's first.
-    """
-    with memory_as_diagnostic(), ThreadPoolExecutor(max(1, len(lowered))) as pool:
-        return list(pool.map(lambda one: _compile(one, devices or jax.local_devices()[:1]), lowered))
+
+def compile_one(lowered: jax.stages.Lowered, devices: Sequence[Any]) -> Executable:
+    """A program from the cache, or compiled; devices: those that it was lowered for."""
+    key, lapack = _key(lowered) if kept_here() else ("", False)
+    if key and (found := load(key, lowered.in_tree, lowered.out_tree, devices)) is not None:
+        return found
+    with memory_as_diagnostic():
+        compiled = lowered.compile(compiler_options=CPU_OPTIONS if platform() == "cpu" else {})
+    if key:
+        _writer.submit(_store, compiled, key, lapack)
+    return Executable(compiled, key, fresh=True)
 
 
 def load(key: str, inputs: Any, outputs: Any, devices: Sequence[Any]) -> Executable | None:
@@ -79,19 +88,6 @@ def load(key: str, inputs: Any, outputs: Any, devices: Sequence[Any]) -> Executa
     except Exception:  # Whatever is wrong with it, it can be compiled again.
         return None
     return Executable(call, key, fresh=False)
-
-
-def _compile(lowered: jax.stages.Lowered, devices: Sequence[Any]) -> Executable:
-    options = CPU_OPTIONS if platform() == "cpu" else {}
-    key, lapack = _key(lowered) if kept_here() else ("", False)
-    if key:
-        found = load(key, lowered.in_tree, lowered.out_tree, devices)
-        if found is not None:
-            return found
-    compiled = lowered.compile(compiler_options=options)
-    if key:
-        _writer.submit(_store, compiled, key, lapack)
-    return Executable(compiled, key, fresh=True)
 
 
 def _key(lowered: jax.stages.Lowered) -> tuple[str, bool]:
@@ -123,8 +119,3 @@ def _store(compiled: jax.stages.Compiled, key: str, lapack: bool) -> None:
         return
     cache.store("executable", key, (b"L" if lapack else b"-") + content)
     cache.prune("executable", LIMIT)
-
-
-def written() -> Future[None]:
-    """Done once everything kept so far is on the disk."""
-    return _writer.submit(lambda: None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from energylang import html
+from energylang.run import words
 from energylang.run.table import cells
 
 if TYPE_CHECKING:
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 def run_html(run: Run) -> str:
     """The method and why, estimates, the summary (long arrays shortened), warnings."""
     facts = run.facts
-    reason = "" if run.reason == "asked for" else f", because {run.reason}"
-    rows = [("method", run.method + reason), ("device", f"{facts['device']}, {facts['precision']}")]
+    rows = [("method", words.method(run)), ("device", f"{facts['device']}, {facts['precision']}")]
     options = [f"{name} = {value}" for name, value in run.options.items() if value not in (None, False)]
     rows.append(("options", ", ".join(options)))
     if run.log_z is not None:

@@ -12,15 +12,17 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 from jax import Array
 
-from energylang import cache
+import energylang
+from energylang import cache, resources
 from energylang.run import executables
-from energylang.run.executables import Executable, compile_all
+from energylang.run.executables import Executable, compile_one
 from energylang.run.lanes import Lanes
 
 Results = dict[str, dict[str, Array]]
@@ -29,6 +31,8 @@ Results = dict[str, dict[str, Array]]
 LaneFunction = Callable[[Any, Any], Mapping[str, Mapping[str, Array]]]
 """function(shared, lane) -> results, all in the shapes of one lane."""
 
+LIMIT = 1 << 24
+"""Bytes of descriptions of programs that are kept; their executables have a limit of their own."""
 REMEMBERED = 16
 """Programs that stay loaded in this process."""
 
@@ -49,7 +53,7 @@ class Program:
     ) -> None:
         self.outputs, self.key, self.lowered = outputs, key, lowered
         self.executable: Executable | None = None
-        self.compiling: Future[list[Executable]] | None = None
+        self.compiling: Future[Executable] | None = None
         self.inputs: tuple[int, int] = (0, 0)
 
     def __call__(self, shared: Any, lanes: Any) -> Results:
@@ -57,6 +61,16 @@ class Program:
         assert self.executable is not None, "compile it first"
         leaves = iter(self.executable.call(jax.tree.leaves(shared), jax.tree.leaves(lanes)))
         return {part: {name: next(leaves) for name in names} for part, names in self.outputs.items()}
+
+
+def code() -> str:
+    """Which code makes programs: a release by its number; of a working copy the state of its files too, the library's too."""
+    digest = hashlib.sha256()
+    files = [*Path(energylang.__file__).parent.rglob("*.py"), *resources.folder("stdlib").rglob("*.energy")]
+    for file in sorted(files):
+        status = file.stat()
+        digest.update(f"{file.name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return f"{getattr(energylang, '__version__', '')} {digest.hexdigest()}"
 
 
 class Programs:
@@ -72,7 +86,7 @@ class Programs:
         self.key = None
         if closed is not None and executables.kept_here():
             settings = {name: str(jax.config.values.get(name)) for name in SETTINGS}
-            known = [closed, lanes.unit, settings, cache.source(), executables.surroundings()]
+            known = [closed, lanes.unit, settings, code(), executables.surroundings()]
             self.key = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
     def get(
@@ -93,7 +107,7 @@ class Programs:
     def prepare(self, program: Program) -> None:
         """Begin to compile a program while others are traced; a loaded one is ready."""
         if program.lowered is not None and program.compiling is None:
-            program.compiling = self._pool.submit(compile_all, [program.lowered], self.lanes.devices)
+            program.compiling = self._pool.submit(compile_one, program.lowered, self.lanes.devices)
 
     def compile(self, *programs: Program) -> None:
         """Make programs ready to run, side by side; a loaded one is."""
@@ -102,13 +116,13 @@ class Programs:
             self.prepare(program)
         for program in wanted:
             assert program.compiling is not None
-            (executable,) = program.compiling.result()
+            executable = program.compiling.result()
             program.executable, program.lowered, program.compiling = executable, None, None
             self.compiled += executable.fresh
             if program.key and executable.key:
                 _remember(program)
                 cache.store("program", program.key, _described(program))
-                cache.prune("program", 1 << 24)
+                cache.prune("program", LIMIT)
 
     def _kept(self, key: str) -> Program | None:
         if key in _remembered:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from energylang.run import programs
 from energylang.run.result import Run
 
 MODEL = """\
@@ -82,6 +83,16 @@ def test_another_process_compiles_nothing(shell: Shell) -> None:
     again = shell.run()
     assert again["programs"] == 2
     np.testing.assert_array_equal(first["mu"], again["mu"])
+
+
+def test_a_changed_library_is_other_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    library = tmp_path / "lattices.energy"
+    library.write_text("fn twice(x: real) = 2 * x\n")
+    monkeypatch.setattr(programs.resources, "folder", lambda name: tmp_path)
+    before = programs.code()
+    assert programs.code() == before
+    library.write_text("fn twice(x: real) = 3 * x + 0\n")
+    assert programs.code() != before
 
 
 def test_a_folder_that_others_may_write_to_is_not_trusted(shell: Shell) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from energylang.run.mixing import effective_size
 from energylang.run.pictures import style
-from energylang.run.pictures.choice import CHAINS, Reader, Scalar
+from energylang.run.pictures.choice import CHAINS, Chosen, Reader, Scalar
 from energylang.run.pictures.style import ALARM, COLORS, INK, NotThere, Picture, styled
 
 ROWS = 8
@@ -132,18 +132,27 @@ def density(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (edges[1:] + edges[:-1]) / 2, smooth / (values.size * step)
 
 
-# --- ranks ----------------------------------------------------------------------------------------------------------
+def _varying(reader: Reader, names: Sequence[str], order: Sequence[str]) -> tuple[Chosen, list[Scalar]]:
+    """What is chosen of chains, and its scalars that vary.
 
-
-@styled
-def rank(reader: Reader, names: Sequence[str], order: Sequence[str] = ()) -> Picture:
-    """Rank histograms (Vehtari et al. 2021), with the band in which chains that agree stay."""
+    Raises NotThere where draws are of no chain, or nothing varies.
+    """
     if reader.run.weighted:
         raise NotThere("its draws are weighted, and of no chain")
     chosen = reader.scalars(names, ROWS, order=order)
     scalars = [scalar for scalar in chosen.scalars if not scalar.constant]
     if not scalars:
         raise NotThere("nothing of it varies")
+    return chosen, scalars
+
+
+# --- ranks ----------------------------------------------------------------------------------------------------------
+
+
+@styled
+def rank(reader: Reader, names: Sequence[str], order: Sequence[str] = ()) -> Picture:
+    """Rank histograms (Vehtari et al. 2021), with the band in which chains that agree stay."""
+    chosen, scalars = _varying(reader, names, order)
     chains, draws = scalars[0].values.shape
     if chains == 1:
         raise NotThere("ranks compare chains, and it has one")
@@ -235,12 +244,7 @@ def rank_band(chains: int, draws: int, bins: int) -> tuple[int, int]:
 @styled
 def autocorrelation(reader: Reader, names: Sequence[str], order: Sequence[str] = ()) -> Picture:
     """How long chains remember: the autocorrelation of each chain by lag."""
-    if reader.run.weighted:
-        raise NotThere("its draws are weighted, and of no chain")
-    chosen = reader.scalars(names, ROWS, order=order)
-    scalars = [scalar for scalar in chosen.scalars if not scalar.constant]
-    if not scalars:
-        raise NotThere("nothing of it varies")
+    chosen, scalars = _varying(reader, names, order)
     draws = scalars[0].values.shape[1]
     if draws < 2 * FEWEST:
         raise NotThere(f"it has {draws} draws, and autocorrelation needs {2 * FEWEST}")
