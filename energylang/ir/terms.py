@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from energylang.ir.nodes import (
     Apply,
     DimValue,
     Expr,
     Literal,
+    Local,
     Loop,
     Map,
     Marginal,
@@ -44,7 +46,7 @@ class Degree:
     """Upper bounds of the degree as a polynomial in the values of discrete variables: in all, and in each."""
 
     total: int
-    each: dict[Variable, int]
+    each: dict[Variable | Local, int]
 
 
 CONSTANT = Degree(0, {})
@@ -53,21 +55,24 @@ CONSTANT = Degree(0, {})
 class Analysis:
     """What is known of every node below some roots: its discrete variables, its degree (None: no polynomial).
 
-    only: the variables that count, where not all discrete ones do.
+    only: the variables that count, where not all discrete ones do; or what stands for readings of them.
     """
 
-    def __init__(self, *roots: Expr, only: frozenset[Variable] | None = None):
+    def __init__(self, *roots: Expr, only: frozenset[Variable] | frozenset[Local] | None = None):
         self._roots = roots
-        self._variables: dict[int, frozenset[Variable]] = {}
+        self._variables: dict[int, frozenset[Any]] = {}
         self._degrees: dict[int, Degree | None] = {}
         self._heights: dict[int, int] = {}
         self._mixing: dict[int, bool] = {}
         for expr in walk(*roots):
-            found = NONE.union(*(self._variables[id(c)] for c in children(expr)))
+            found: frozenset[Any] = NONE.union(*(self._variables[id(c)] for c in children(expr)))
             if isinstance(expr, Marginal):
                 found -= frozenset(expr.variables)
-            if isinstance(expr, Reference) and isinstance(expr.symbol, Variable) and expr.symbol.space.discrete:
-                found |= {expr.symbol} if only is None else {expr.symbol} & only
+            if isinstance(expr, Reference):
+                symbol = expr.symbol
+                found |= {symbol} & (only if only is not None else NONE)
+                if only is None and isinstance(symbol, Variable) and symbol.space.discrete:
+                    found |= {symbol}
             self._variables[id(expr)] = found
             self._degrees[id(expr)] = self._degree(expr, found)
             group = OPERATIONS[expr.operation].group if isinstance(expr, Apply) else "elementwise"
@@ -94,7 +99,7 @@ class Analysis:
         if not found:
             return CONSTANT
         if isinstance(expr, Reference):
-            assert isinstance(expr.symbol, Variable)
+            assert isinstance(expr.symbol, Variable | Local)
             return Degree(1, {expr.symbol: 1})
         if not isinstance(expr, Apply):
             return None

@@ -1,7 +1,7 @@
 """Gains: the change of the energy when one site takes another value, for every site and value at once.
 
 Gather summands: replace one column at a time in all rows, and collect the changes of the rows to the sites they read.
-Quadratics: E(x + d e_i) - E(x) = d g_i + d^2 H_ii / 2, exact. Opaque ones: the gradient of the extension, an estimate.
+Quadratics: E(x + d e_i) - E(x) = d g_i + d^2 H_ii / 2, exact; multilinear gathers likewise, without a diagonal. Opaque ones: the gradient of the extension, an estimate.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def energy_changes(
     """The changes of all summands added up. `environment` holds the current integer values of the variables."""
     changes: Changes = {}
     for number, summand in enumerate(structured):
-        if isinstance(summand, Gather):
+        if isinstance(summand, Gather) and not summand.multilinear:
             scale = scaled(summand, environment, dims)
             for variable, change in _gather(number, summand, environment, dims, slots, tables).items():
                 _add(changes, variable, scale * change)
-    quadratic = [s for s in structured if isinstance(s, Quadratic)]
-    if quadratic:
-        for variable, change in _quadratic(quadratic, environment, dims, slots, tables).items():
+    smooth = [s for s in structured if isinstance(s, Quadratic) or (isinstance(s, Gather) and s.multilinear)]
+    if smooth:
+        for variable, change in _from_gradient(smooth, environment, dims, slots, tables).items():
             _add(changes, variable, change)
     opaque = [s for s in structured if isinstance(s, Opaque)]
     if opaque:
@@ -133,17 +133,17 @@ def _collect(
     return collected
 
 
-# --- quadratic --------------------------------------------------------------------------------------------------
+# --- quadratic and multilinear ----------------------------------------------------------------------------------
 
 
-def _quadratic(
-    summands: Sequence[Quadratic], environment: Mapping[Symbol, Any], dims: Mapping[str, int],
+def _from_gradient(
+    summands: Sequence[Quadratic | Gather], environment: Mapping[Symbol, Any], dims: Mapping[str, int],
     slots: Mapping[Variable, CodeSlot], tables: Tables,
 ) -> Changes:  # fmt: skip
     variables = sorted(frozenset().union(*(s.variables for s in summands)), key=lambda v: v.name)
     real = jnp.result_type(float)
 
-    def total(values: Mapping[Variable, Array], chosen: Sequence[Quadratic]) -> Array:
+    def total(values: Mapping[Variable, Array], chosen: Sequence[Quadratic | Gather]) -> Array:
         inner = {**environment, **values}
         parts = evaluate([s.summand.rows for s in chosen], inner, dims)
         return sum(
@@ -180,14 +180,14 @@ def diagonal_table(variable: Variable) -> str:
 
 
 def _diagonals(
-    summands: Sequence[Quadratic],
+    summands: Sequence[Quadratic | Gather],
     variables: Sequence[Variable],
     total: Any,
     slots: Mapping[Variable, CodeSlot],
     tables: Tables,
 ) -> dict[Variable, Array]:
     """H_ii of the coupled variables: the derivative of the gradient, which no cancellation spoils."""
-    curved = [s for s in summands if s.diagonal]
+    curved = [s for s in summands if isinstance(s, Quadratic) and s.diagonal]
     found: dict[Variable, Array] = {}
     real = jnp.result_type(float)
     zeros = {v: jnp.zeros(slots[v].shape, real) for v in variables}

@@ -50,7 +50,8 @@ class Column:
 class Gather:
     """A summand whose rows read a few sites each. `rows` is over the columns' locals.
 
-    overlaps: for pairs of columns that read the same site in some rows, where they do.
+    overlaps: for pairs of columns that read the same site in some rows, where they do. multilinear: the rows are of degree
+    one in each column and no row reads a site twice, so that changes are steps times a gradient.
     """
 
     summand: Summand
@@ -58,6 +59,7 @@ class Gather:
     columns: tuple[Column, ...]
     overlaps: dict[tuple[int, int], np.ndarray]
     shape: tuple[int, ...]
+    multilinear: bool = False
     kind: Literal["gather"] = "gather"
 
     @property
@@ -193,7 +195,13 @@ def _gather(
             wide = Type(column.chain.type.kind, summand.rows.type.shape)
             chain = Apply(wide, column.chain.span, "broadcast", (column.chain,), wide.shape, range=column.chain.range)
             columns[number] = replace(column, chain=chain)
-    return Gather(summand, rows, tuple(columns), overlaps, shape)
+    return Gather(summand, rows, tuple(columns), overlaps, shape, not overlaps and _multilinear(rows, columns))
+
+
+def _multilinear(rows: Expr, columns: Sequence[Column]) -> bool:
+    """Whether the rows are a polynomial of degree at most one in what each column reads."""
+    degree = Analysis(rows, only=frozenset(local for c in columns for local in c.locals)).degree(rows)
+    return degree is not None and all(sum(degree.each.get(local, 0) for local in c.locals) <= 1 for c in columns)
 
 
 def _merge(columns: list[Column], column: Column, sites: np.ndarray, direct: bool) -> None:

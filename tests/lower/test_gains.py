@@ -185,3 +185,24 @@ def test_selections_in_opaque_terms():
     )["e"]
     gains = energy.target().gains(Point(jnp.zeros(0), (jnp.zeros(4, jnp.int32),)))
     assert np.isfinite(np.asarray(gains[0])).all()
+
+
+@pytest.mark.parametrize(
+    ("rows", "linear"),
+    [
+        ("sum(s[1:] * s[:-1])", True),
+        ("sum(x[1:] * s[:-1] * c[2] + 2 * s[1:])", True),
+        ("sum(c[1:] * x[1:])", True),
+        ("sum(x * x)", False),
+        ("sum((s[1:] + s[:-1])^2)", False),
+        ("sum(s * roll(s, 4))", False),
+        ("sum(c[1:] == c[:-1])", False),
+        ("sum(tanh(s))", False),
+    ],
+)
+def test_what_is_linear_in_each_column(rows, linear):
+    """Only such rows may have their changes from a gradient: x * x has not, nor has a row that reads a site twice."""
+    energy = energylang.compile(f"energy e(s: spin[4], x: binary[4], c: cat(3)[4]) = {rows}")["e"]
+    found = [s.multilinear for s in energy.compiled.program.structured if isinstance(s, Gather)]
+    assert found
+    assert all(found) == linear
