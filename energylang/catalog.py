@@ -44,7 +44,9 @@ class Method:
 
     protocol: which protocol of `energylang.model` the factory's result implements; "choice" is `auto`.
     moves: which variables it can move; "discrete" ones have finitely many values, "counts" have not. needs: capabilities a target must have, see `NEEDS`.
-    factory: "module:attribute", called with the options (and, for `combines`, a tuple of inner methods first).
+    factory: "module:attribute", called with the options (and, for `combines`, first a tuple of inner methods with the
+    variables they are bound to, or, where `needs` has "inner", the one inner method).
+    nests: whether it can stand inside of a method that combines.
     weighted: of a path, whether its draws have weights. lanes: chains compiled together, by platform ("cpu" and
     "accelerator").
     tests: the file that holds its invariance and mixing tests, with rejected twins (relative to the repository).
@@ -61,6 +63,7 @@ class Method:
     options: tuple[Option, ...] = ()
     needs: tuple[str, ...] = ()
     combines: bool = False
+    nests: bool = True
     weighted: bool = True
     lanes: Mapping[str, int] = field(default_factory=lambda: {"cpu": 1, "accelerator": 256})
 
@@ -71,6 +74,7 @@ NEEDS: dict[str, str] = {
     "drawable": "a normalised energy whose distributions can all be drawn from",
     "params": "at least one `param` or `net` to learn",
     "blocks": "at least two inner methods",
+    "inner": "one inner method",
 }
 
 
@@ -298,6 +302,35 @@ BUILT_IN: tuple[Method, ...] = (
         tests="tests/methods/test_blocks.py",
         needs=("blocks",),
         combines=True,
+        lanes={"cpu": 4, "accelerator": 256},
+    ),
+    Method(
+        "tempering",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="any",
+        summary="copies of another method at higher temperatures, where modes are joined, exchanging their places",
+        source="Geyer 1991, Interface 23; Syed et al. 2022, arXiv:1905.02939",
+        factory="energylang.methods.tempering:Tempering",
+        tests="tests/methods/test_tempering.py",
+        options=(
+            Option(
+                "levels", "int", 8, "temperatures; as many moves of the inner method a step", minimum=2, maximum=1024
+            ),
+            Option(
+                "lowest",
+                "real",
+                0.1,
+                "inverse temperature of the hottest level; those between are learned",
+                minimum=0,
+                maximum=1,
+                open=True,
+            ),
+            Option("steps", "int", 1, "moves of the inner method between exchanges", minimum=1, maximum=1_000_000),
+        ),
+        needs=("inner",),
+        combines=True,
+        nests=False,
         lanes={"cpu": 4, "accelerator": 256},
     ),
     Method(
@@ -545,6 +578,8 @@ def build(call: MethodCall) -> Any:
     factory = getattr(import_module(module), attribute)
     options = {option.name: option.default for option in spec.options if option.default is not None}
     options.update(call.options)
+    if "inner" in spec.needs:
+        return factory(build(call.inner[0][1]), **options)
     if spec.combines:
         return factory(tuple((variable, build(inner)) for variable, inner in call.inner), **options)
     return factory(**options)

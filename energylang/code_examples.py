@@ -95,6 +95,7 @@ CODE_EXAMPLES: dict[str, str] = {
     "E0604": "energy e(s: spin[4]) = -sum(s * roll(s, 1))\nsample e with nuts()\n",
     "E0605": _NORMAL + "evidence e with nuts()\n",
     "E0607": _NORMAL + "sample e on (y = 3) with nuts()\n",
+    "E0658": _NORMAL + "sample e with blocks(auto(), nuts())\n",
     # data
     "E0701": "data y: real[N]\nenergy e(mu: real) {\n  y ~ normal(mu, 1)\n}\n",
     "E0702": "data n: int = 2.5\nenergy e(x: real[n]) = norm2(x)\n",

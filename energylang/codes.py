@@ -604,6 +604,12 @@ _register(
             "no method is chosen by itself for this task",
             "`auto` knows what to do for `sample`, `evidence` and `train`. Name a method for other tasks.",
         ),
+        "E0658": (
+            "a method that cannot stand inside another",
+            "`blocks` and `tempering` take methods that move a point: `gibbs`, `nuts`, `hmc`… `auto` chooses a method, and "
+            "`enumerate`, `importance` and `direct` make draws from nothing. `tempering` keeps copies of all variables, so it "
+            "stands around the others: `tempering(blocks(gibbs(), nuts()))`, not `blocks(tempering(gibbs()), nuts())`.",
+        ),
     }
 )
 

@@ -137,8 +137,9 @@ def _fits(context: Context, spec: Method, verb: Verb | None, traits: Traits | No
     if reason is None:
         return True
     fits = [m for m in fitting(verb or "sample", traits) if m != "auto"]
+    table = methods()
     listed = [
-        "blocks(gibbs(), nuts())" if m == "blocks" else m
+        example(table[m], traits) if table[m].combines else m
         for m in fits
         if m != "blocks" or traits.continuous + traits.discrete + traits.counts > 1
     ]
@@ -153,6 +154,7 @@ def _inner(
     context: Context, spec: Method, node: ast.Call, verb: Verb | None, traits: Traits | None
 ) -> tuple[tuple[tuple[str | None, MethodCall], ...], tuple[ast.Argument, ...]] | None:
     names = {o.name for o in spec.options}
+    alone = "inner" in spec.needs
     found: list[tuple[str | None, MethodCall]] = []
     rest: list[ast.Argument] = []
     good = True
@@ -160,9 +162,18 @@ def _inner(
         if argument.name is not None and argument.name.text in names:
             rest.append(argument)
             continue
-        call = method_call(context, argument.value, verb, None)
+        call = method_call(context, argument.value, verb, traits if alone else None)
         variable = argument.name.text if argument.name else None
-        if traits is not None and variable is not None and variable not in traits.variables:
+        if call is not None and not _nests(context, spec, call, argument.value.span):
+            good = False
+        if alone and variable is not None:
+            context.error(
+                "E0602", f"`{spec.name}` has no option `{variable}`", argument.span,
+                cause="the method inside moves every variable, so it is bound to none",
+                fix=did_you_mean(variable, names) or f"for example `{example(spec, traits)}`",
+            )  # fmt: skip
+            good = False
+        elif traits is not None and variable is not None and variable not in traits.variables:
             context.error(
                 "E0607", f"`{variable}` is not a variable of the energy", argument.span,
                 fix=did_you_mean(variable, traits.variables) or f"its variables are {', '.join(traits.variables)}",
@@ -177,10 +188,41 @@ def _inner(
             "E0206",
             f"`{spec.name}` combines at least two methods",
             node.span,
-            fix=f"for example `{spec.name}(gibbs(), nuts())`",
+            fix=f"for example `{example(spec, traits)}`",
         )
         good = False
+    if good and alone and len(found) != 1:
+        what = "one method, and here are" if found else "one method, and here is"
+        context.error(
+            "E0206", f"`{spec.name}` takes {what} {len(found) or 'none'}", node.span,
+            cause="several are put together by `blocks`" if found else "", fix=f"for example `{example(spec, traits)}`",
+        )  # fmt: skip
+        good = False
     return (tuple(found), tuple(rest)) if good else None
+
+
+def _nests(context: Context, outer: Method, call: MethodCall, span: Span) -> bool:
+    """Whether a method can stand inside of another; what is wrong is reported."""
+    spec = methods()[call.name]
+    if spec.protocol == "kernel" and spec.nests:
+        return True
+    whole = spec.protocol == "kernel"
+    context.error(
+        "E0658", f"`{call.name}` cannot stand inside `{outer.name}`", span,
+        cause="it keeps copies of every variable" if whole else "it makes draws, and does not move a point",
+        fix=f"put `{outer.name}` inside it: `{call.name}({outer.name}(…))`" if whole and outer.nests
+        else "name a method that moves a point, such as `gibbs()`, `gwg()` or `nuts()`",
+    )  # fmt: skip
+    return False
+
+
+def example(spec: Method, traits: Traits | None) -> str:
+    """A combining method as it may be written for an energy."""
+    if "inner" not in spec.needs:
+        return f"{spec.name}(gibbs(), nuts())"
+    if traits is None or not traits.discrete:
+        return f"{spec.name}({'metropolis' if traits and traits.counts else 'nuts'}())"
+    return f"{spec.name}({'blocks(gibbs(), nuts())' if traits.continuous else 'gibbs()'})"
 
 
 def options_of(

@@ -59,7 +59,9 @@ def _moves(spec: Method) -> str:
 def _example(spec: Method) -> str:
     first = next((o for o in spec.options if o.default is not None), None)
     value = "" if first is None or first.default is None else f"{first.name} = {shown(first.default)}"
-    if spec.combines:
+    if "inner" in spec.needs:
+        value = f"gibbs(), {value}"
+    elif spec.combines:
         value = "z = gibbs(), nuts()"
     return f"{spec.tasks[0]} my_energy with {spec.name}({value})"
 

@@ -17,8 +17,11 @@ SPECS = catalog.BUILT_IN
 
 
 def build(name: str) -> object:
+    spec = catalog.methods()[name]
     inner = ((None, MethodCall("gibbs")), (None, MethodCall("nuts")))
-    return catalog.build(MethodCall(name, inner=inner if catalog.methods()[name].combines else ()))
+    if "inner" in spec.needs:
+        inner = ((None, MethodCall("blocks", inner=inner)),)
+    return catalog.build(MethodCall(name, inner=inner if spec.combines else ()))
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)

@@ -16,13 +16,11 @@ import numpy as np
 
 from energylang.methods.enumerate import log_densities, log_probabilities
 from energylang.methods.gibbs import Gibbs
-from energylang.methods.mala import Mala
-from energylang.model import Phase, Point, Selection, fold
+from energylang.model import Point, Selection, fold
 from tests.protocols.annealed import AnnealedMala
 from tests.protocols.pcd import Pcd
 from tests.protocols.score_ais import ScoreAis
 from tests.protocols.smc import Smc
-from tests.protocols.tempering import Tempering
 from tests.protocols.vera import Vera
 from tests.support.invariance import seed
 from tests.support.targets import Continuous, HandTarget, Pairwise, discrete, target
@@ -54,46 +52,6 @@ def log_z(path: Any, law: HandTarget, particles: int, name: str) -> tuple[float,
 
     log_weights, theta = run(law, key(name))
     return float(np.logaddexp.reduce(np.asarray(log_weights, np.float64)) - np.log(particles)), theta
-
-
-def test_parallel_tempering_adapts_every_replica_and_crosses() -> None:
-    """A chain of strongly coupled spins has two modes; the cold replica visits both."""
-    law = discrete("spin")
-    ring = 1.5 * (np.eye(6, k=1) + np.eye(6, k=-1))
-    data = law.data | {"coupling": jnp.asarray(ring, jnp.float32), "bias": (0.1 * law.data["bias"][0],)}
-    law = replace(law, data=data)
-    kernel = Tempering(Gibbs(), levels=4, hottest=0.1)
-
-    @jax.jit
-    def run(law: HandTarget, root: Any) -> Any:
-        state = kernel.init(law, Point(jnp.zeros(0), (jnp.zeros(6, jnp.int32),)), root)
-        tune, _ = kernel.tuning(law)
-
-        def step(state: Any, number: Any) -> Any:
-            state, info = kernel.step(law, tune, state, fold(root, number))
-            return state, (state.x.code[0].mean(), info["swap_rate"])
-
-        return jax.lax.scan(step, state, jnp.arange(4000))[1]
-
-    means, swaps = run(law, key("tempering"))
-    codes, log_probability = log_probabilities(law)
-    exact = float(np.exp(np.asarray(log_probability)) @ np.asarray(codes[0]).mean(axis=1))
-    assert abs(float(means.mean()) - exact) < 0.1
-    assert float((means > 0.9).mean()) > 0.2
-    assert float((means < 0.1).mean()) > 0.2
-    assert 0.1 < float(swaps.mean()) < 1
-
-
-def test_parallel_tempering_stacks_the_tuning_of_mala() -> None:
-    kernel = Tempering(Mala(), levels=3)
-    law = target(Continuous(), jnp.ones(6))
-    state = kernel.init(law, Point(jnp.zeros(10), ()), key("stack"))
-    tune, memory = kernel.tuning(law)
-    on, off = jnp.asarray(True), jnp.asarray(False)
-    state, info = jax.jit(kernel.step)(law, tune, state, key("stack"))
-    after, _ = kernel.adapt(Phase(on, on, off, off, jnp.asarray(0.1)), tune, memory, state, info)
-    assert after.inner.step_size.shape == (3,)
-    assert jax.tree.structure(after) == jax.tree.structure(tune)
 
 
 def test_sequential_monte_carlo_finds_log_z() -> None:
