@@ -17,7 +17,10 @@ PARITY = 0x1BD11BDA
 
 
 def block(key: Array, high: Array, low: Array) -> tuple[Array, Array]:
-    """The two words, uint32, of counter (high, low) under the key uint32[2]; counters may have any shape."""
+    """The two words, uint32, of counter (high, low) under the key uint32[2]; counters may have any shape.
+
+    Folding a key has zero as the first word of its counters: streams begin at one, to be apart from keys derived so.
+    """
     first, second = key[0], key[1]
     schedule = (first, second, first ^ second ^ np.uint32(PARITY))
     high, low = high + schedule[0], low + schedule[1]
@@ -31,19 +34,52 @@ def block(key: Array, high: Array, low: Array) -> tuple[Array, Array]:
     return high, low
 
 
-def uniforms(key: Array, count: int) -> Array:
+def uniforms(key: Array, count: int, stream: int = 1) -> Array:
     """float[count] in [0, 1), multiples of 2^-24 in float32, one 32-bit word each (in float64 JAX's own).
 
-    Sixteen bits would not do: an event whose probability is not a multiple of 2^-16 would be off by up to that much, on
-    every site of every sweep.
+    stream: from 1; each gives other numbers of the same key. Sixteen bits would not do: an event whose probability is not a
+    multiple of 2^-16 would be off by up to that much, on every site of every sweep.
     """
-    if jnp.result_type(float) != jnp.float32 or not _is_threefry(key):
-        return jax.random.uniform(key, (count,))
+    if jnp.result_type(float) != jnp.float32:
+        return jax.random.uniform(_other(key, stream), (count,))
+    return _uniform(words(key, count, stream))
+
+
+def normals(key: Array, count: int, stream: int = 1) -> Array:
+    """float[count] of the standard normal law, by inversion of a uniform of 24 bits (in float64 JAX's own)."""
+    if jnp.result_type(float) != jnp.float32:
+        return jax.random.normal(_other(key, stream), (count,))
+    # Midpoints of 2^24 intervals: symmetric, and never at the ends, where the inverse is infinite.
+    centred = 2.0 * _uniform(words(key, count, stream)) - np.float32(1 - 2**-24)
+    return np.float32(np.sqrt(2)) * lax.erf_inv(centred)
+
+
+def words(key: Array, count: int, stream: int = 1) -> Array:
+    """uint32[count]: random words."""
+    if not _is_threefry(key):
+        return jax.random.bits(_other(key, stream), (count,), jnp.uint32)
     counter = jnp.arange(-(-count // 2), dtype=jnp.uint32)
-    # Folding has zero as the first word of its counters; ones keep these draws apart from keys derived from this key.
-    pair = block(jax.random.key_data(key), jnp.ones_like(counter), counter)
-    words = jnp.concatenate(pair)[:count]
+    pair = block(jax.random.key_data(key), jnp.full_like(counter, stream), counter)
+    return jnp.concatenate(pair)[:count]
+
+
+def two_uniforms(key: Array, stream: int, counter: Array) -> tuple[Array, Array]:
+    """Two numbers in [0, 1) for each counter, an int32 scalar: for loops that draw as they go. Multiples of 2^-24."""
+    if not _is_threefry(key):
+        pair = jax.random.bits(jax.random.fold_in(_other(key, stream), counter), (2,), jnp.uint32)
+    else:
+        pair = block(jax.random.key_data(key), jnp.full((), stream, jnp.uint32), counter.astype(jnp.uint32))
+    dtype = jnp.result_type(float)
+    return _uniform(pair[0]).astype(dtype), _uniform(pair[1]).astype(dtype)
+
+
+def _uniform(words: Array) -> Array:
     return lax.shift_right_logical(words, np.uint32(8)).astype(jnp.float32) * np.float32(2**-24)
+
+
+def _other(key: Array, stream: int) -> Array:
+    """A key of its own for each stream but the first, whose is the key itself."""
+    return key if stream == 1 else jax.random.fold_in(key, stream)
 
 
 def _is_threefry(key: Array) -> bool:

@@ -21,6 +21,11 @@ from energylang.methods._adaptation import (
 from energylang.methods._gradient import value_and_gradient
 from energylang.model import Info, Phase, Point, PRNGKey, Target
 
+DIVERGENCE = 1000.0
+"""An energy error above which a trajectory is said to diverge, as Stan does."""
+FUSED = 32
+"""Reals up to which a dense root is multiplied elementwise: a small product fuses with what stands around it, and a call of
+a library costs more than the product."""
 MOST_STEPS = 1024
 """Gradients of one trajectory at most, those of a tree of NUTS of the default depth. The number is drawn without looking
 at the state, so that a limit on it takes nothing from exactness."""
@@ -50,12 +55,16 @@ class TrajectoryMemory(NamedTuple):
 
 def forward(root: Array, vector: Array) -> Array:
     """root @ vector: a velocity of the scaled space in the space of the reals."""
-    return root @ vector if root.ndim == 2 else root * vector
+    if root.ndim == 1:
+        return root * vector
+    return jnp.sum(root * vector, axis=1) if vector.size <= FUSED else root @ vector
 
 
 def backward(root: Array, gradient: Array) -> Array:
     """root.T @ gradient: a gradient in the reals as one in the scaled space."""
-    return gradient @ root if root.ndim == 2 else root * gradient
+    if root.ndim == 1:
+        return root * gradient
+    return jnp.sum(root * gradient[:, None], axis=0) if gradient.size <= FUSED else gradient @ root
 
 
 def number_of_steps(mean: Array, jitter: float, key: PRNGKey) -> Array:
@@ -72,10 +81,13 @@ class Trajectories:
     target_acceptance: float = 0.8
     step_size: float = 1.0
 
-    @property
-    def dense(self) -> bool:
+    def dense(self, reals: int) -> bool:
         """Whether the root is a matrix."""
         return False
+
+    def covariance(self, moments: Moments) -> Array:
+        """What a slow window teaches, float[R] or float[R, R]."""
+        return regularised(moments)
 
     @property
     def scope(self) -> Literal["chain", "ensemble"]:
@@ -92,7 +104,8 @@ class Trajectories:
         return TrajectoryState(state.x, *value_and_gradient(target, state.x.real, state.x.code))
 
     def tuning(self, target: Target) -> tuple[TrajectoryTuning, TrajectoryMemory]:
-        reals, dense = target.facts.reals, self.dense
+        reals = target.facts.reals
+        dense = self.dense(reals)
         root = jnp.eye(reals) if dense else jnp.ones(reals)
         step_size = jnp.asarray(self.step_size, root.dtype)
         memory = TrajectoryMemory(start_averaging(step_size), no_moments(reals, dense))
@@ -101,15 +114,15 @@ class Trajectories:
     def adapt(
         self, phase: Phase, tune: TrajectoryTuning, memory: TrajectoryMemory, state: TrajectoryState, info: Info
     ) -> tuple[TrajectoryTuning, TrajectoryMemory]:
-        dense = self.dense
+        reals, dense = state.x.real.shape[0], tune.root.ndim == 2
         averaging = average(memory.averaging, info["acceptance_rate"], self.target_acceptance)
         seen = observe(memory.moments, state.x.real)
         moments = jax.tree.map(lambda new, old: jnp.where(phase.slow, new, old), seen, memory.moments)
 
         def learn(_: Any) -> tuple[Array, DualAveraging, Moments]:
-            covariance = regularised(moments)
+            covariance = self.covariance(moments)
             root = jnp.linalg.cholesky(covariance) if dense else jnp.sqrt(covariance)
-            return root, start_averaging(jnp.exp(averaging.log_average)), no_moments(state.x.real.shape[0], dense)
+            return root, start_averaging(jnp.exp(averaging.log_average)), no_moments(reals, dense)
 
         def keep(_: Any) -> tuple[Array, DualAveraging, Moments]:
             return tune.root, averaging, moments

@@ -11,6 +11,7 @@ from jax import Array
 
 from energylang.methods._gradient import value_and_gradient
 from energylang.methods._trajectories import (
+    DIVERGENCE,
     Trajectories,
     TrajectoryState,
     TrajectoryTuning,
@@ -19,9 +20,6 @@ from energylang.methods._trajectories import (
     number_of_steps,
 )
 from energylang.model import Info, Point, PRNGKey, Target, fold
-
-DIVERGENCE = 1000.0
-"""An energy error above which a trajectory is said to diverge, as Stan does."""
 
 
 class _Position(NamedTuple):
@@ -52,8 +50,7 @@ class Hmc(Trajectories):
     leapfrog: int | None = None
     jitter: float = 0.5
 
-    @property
-    def dense(self) -> bool:
+    def dense(self, reals: int) -> bool:
         return self.metric == "dense"
 
     def step(

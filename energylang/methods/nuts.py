@@ -7,56 +7,77 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array
-from jax.scipy.linalg import solve_triangular
+from jax import Array, lax
 
-from energylang.methods._adaptation import (
-    DualAveraging,
-    Moments,
-    average,
-    no_moments,
-    observe,
-    regularised,
-    shrunk,
-    start_averaging,
-)
+from energylang import threefry
+from energylang.methods._adaptation import Moments, shrunk
 from energylang.methods._gradient import value_and_gradient
-from energylang.model import Info, Phase, Point, PRNGKey, Target
-
-
-class NutsState(NamedTuple):
-    """x: the Point. log_density: scalar and gradient: float[R], both at x."""
-
-    x: Point
-    log_density: Array
-    gradient: Array
-
-
-class NutsTuning(NamedTuple):
-    """step_size: scalar. covariance: float[R] or float[R, R], the inverse mass matrix.
-
-    factor: what makes momenta of normal numbers: its inverse root, float[R], or the inverse transpose of its Cholesky factor.
-    """
-
-    step_size: Array
-    covariance: Array
-    factor: Array
-
-
-class NutsMemory(NamedTuple):
-    """What warm-up remembers: of the step size, and of the draws in the slow window."""
-
-    averaging: DualAveraging
-    moments: Moments
-
+from energylang.methods._trajectories import (
+    DIVERGENCE,
+    Trajectories,
+    TrajectoryState,
+    TrajectoryTuning,
+    backward,
+    forward,
+)
+from energylang.model import Info, Point, PRNGKey, Target
 
 FEW = 64
 """Reals up to which a dense metric costs little beside a gradient, and a window of warm-up has draws enough for it."""
+MOMENTUM, DIRECTIONS, LEAVES = 2, 3, 4
+"""Streams of the random numbers of a step."""
+
+
+class _End(NamedTuple):
+    """A point on the trajectory with its momentum, float[R] each; momenta are those of the scaled space."""
+
+    real: Array
+    momentum: Array
+    gradient: Array
+
+
+class _Drawn(NamedTuple):
+    """The point drawn of a tree so far. energy: scalar, the Hamiltonian. log_weight: scalar, of the whole tree."""
+
+    real: Array
+    gradient: Array
+    log_density: Array
+    energy: Array
+    log_weight: Array
+
+
+class _Tree(NamedTuple):
+    """What is carried from leaf to leaf.
+
+    left, right, here: the ends of the tree, and where the half that is being added has come to. drawn, total: of the
+    tree, the point drawn and the sum of momenta; half, half_total: of the half. leaf: how many the half has; depth: how
+    often the tree was doubled. momenta, totals: float[max_tree_depth, R], the first momentum of each open subtree of the
+    half, and the sum up to it. turning: of the tree or a subtree.
+    """
+
+    left: _End
+    right: _End
+    here: _End
+    drawn: _Drawn
+    half: _Drawn
+    total: Array
+    half_total: Array
+    momenta: Array
+    totals: Array
+    leaf: Array
+    depth: Array
+    leaves: Array
+    acceptance: Array
+    turning: Array
+    diverging: Array
 
 
 @dataclass(frozen=True)
-class Nuts:
+class Nuts(Trajectories):
     """NUTS: multinomial, iterative, with the generalised U-turn criterion (Hoffman and Gelman 2014; Betancourt 2017).
+
+    One loop over the leaves of all doublings, so that the gradient is compiled once and chains side by side wait only
+    for the longest trajectory; subtrees are found from the binary digits of a leaf's number (Phan et al. 2019).
 
     Warm-up is Stan's: dual averaging of the step size to `target_acceptance`, the inverse mass matrix from the draws
     of each slow window. No step size is searched for at the start, which would compile the gradient once more:
@@ -69,76 +90,126 @@ class Nuts:
     (gradients), tree_depth, reached_max_tree_depth, energy (the Hamiltonian at the new state), energy_error.
     """
 
-    target_acceptance: float = 0.8
     max_tree_depth: int = 10
     metric: Literal["auto", "diagonal", "dense"] = "auto"
-    step_size: float = 1.0
 
-    @property
-    def scope(self) -> Literal["chain", "ensemble"]:
-        return "chain"
+    def dense(self, reals: int) -> bool:
+        return self.metric == "dense" or (self.metric == "auto" and 1 < reals <= FEW)
 
-    @property
-    def moves(self) -> Literal["continuous", "discrete", "any"]:
-        return "continuous"
+    def covariance(self, moments: Moments) -> Array:
+        return shrunk(moments) if self.metric == "auto" and moments.squares.ndim == 2 else super().covariance(moments)
 
-    def init(self, target: Target, x: Point, key: PRNGKey) -> NutsState:
-        return NutsState(x, *value_and_gradient(target, x.real, x.code))
+    def step(
+        self, target: Target, tune: TrajectoryTuning, state: TrajectoryState, key: PRNGKey
+    ) -> tuple[TrajectoryState, Info]:
+        step_size, root = tune
+        real, gradient, log_density = state.x.real, state.gradient, state.log_density
+        momentum = threefry.normals(key, real.shape[0], MOMENTUM)
+        toss = threefry.words(key, 1, DIRECTIONS)[0]
+        before = 0.5 * momentum @ momentum - log_density
 
-    def refresh(self, target: Target, state: NutsState) -> NutsState:
-        return NutsState(state.x, *value_and_gradient(target, state.x.real, state.x.code))
+        def add(tree: _Tree) -> _Tree:
+            right = (toss >> tree.depth.astype(toss.dtype)) & 1 == 1
+            first = tree.leaf == 0
+            end = jax.tree.map(lambda left, other: jnp.where(right, other, left), tree.left, tree.right)
+            start = jax.tree.map(lambda edge, here: jnp.where(first, edge, here), end, tree.here)
+            here, density = self.leap(target, state.x.code, root, jnp.where(right, step_size, -step_size), start)
+            energy = 0.5 * here.momentum @ here.momentum - density
+            error = jnp.where(jnp.isnan(energy - before), jnp.inf, energy - before)
+            take, merge = threefry.two_uniforms(key, LEAVES, tree.leaves)
 
-    def step(self, target: Target, tune: NutsTuning, state: NutsState, key: PRNGKey) -> tuple[NutsState, Info]:
-        from energylang.methods import _blackjax
+            log_weight = jnp.where(first, -error, jnp.logaddexp(tree.half.log_weight, -error))
+            half = _choose(
+                first | (jnp.log(take) < -error - log_weight),
+                _Drawn(here.real, here.gradient, density, energy, log_weight),
+                tree.half._replace(log_weight=log_weight),
+            )
+            half_total = jnp.where(first, 0.0, tree.half_total) + here.momentum
+            momenta, totals, turned = subtrees(tree.leaf, tree.momenta, tree.totals, here.momentum, half_total)
+            diverging = error > DIVERGENCE
+            whole = (tree.leaf + 1 == 1 << tree.depth) & ~turned & ~diverging
+            merged = tree._replace(
+                here=here, half=half, half_total=half_total, momenta=momenta, totals=totals,
+                leaf=jnp.where(whole, 0, tree.leaf + 1), leaves=tree.leaves + 1,
+                acceptance=tree.acceptance + jnp.exp(-jnp.maximum(error, 0.0)),
+                turning=turned, diverging=diverging,
+            )  # fmt: skip
+            return _choose(whole, self.merge(merged, right, merge), merged)
 
-        def slope(real: Array) -> tuple[Array, Array]:
-            return value_and_gradient(target, real, state.x.code)
+        def growing(tree: _Tree) -> Array:
+            return ~tree.turning & ~tree.diverging & (tree.depth < self.max_tree_depth)
 
-        end = _blackjax.nuts_step(
-            slope, state.x.real, state.log_density, state.gradient, *tune, self.max_tree_depth, key
+        edge, drawn = (
+            _End(real, momentum, gradient),
+            _Drawn(real, gradient, log_density, before, jnp.zeros_like(before)),
         )
+        none, no = jnp.zeros((), jnp.int32), jnp.zeros((), bool)
+        open_subtrees = jnp.zeros((self.max_tree_depth, real.shape[0]), real.dtype)
+        tree = lax.while_loop(growing, add, _Tree(
+            edge, edge, edge, drawn, drawn, momentum, momentum, open_subtrees, open_subtrees,
+            none, none, none, jnp.zeros_like(before), no, no,
+        ))  # fmt: skip
+        end = tree.drawn
         info: dict[str, Any] = {
-            "acceptance_rate": end.acceptance_rate,
-            "diverging": end.diverging,
-            "step_size": tune.step_size,
-            "n_steps": end.n_steps,
-            "tree_depth": end.tree_depth,
-            "reached_max_tree_depth": end.tree_depth >= self.max_tree_depth,
+            "acceptance_rate": tree.acceptance / tree.leaves,
+            "diverging": tree.diverging,
+            "step_size": step_size,
+            "n_steps": tree.leaves,
+            "tree_depth": tree.depth,
+            "reached_max_tree_depth": tree.depth >= self.max_tree_depth,
             "energy": end.energy,
-            "energy_error": end.energy_error,
+            "energy_error": end.energy - before,
         }
-        return NutsState(Point(end.position, state.x.code), end.log_density, end.gradient), info
+        return TrajectoryState(Point(end.real, state.x.code), end.log_density, end.gradient), info
 
-    def tuning(self, target: Target) -> tuple[NutsTuning, NutsMemory]:
-        reals = target.facts.reals
-        dense = self.metric == "dense" or (self.metric == "auto" and 1 < reals <= FEW)
-        unit = jnp.eye(reals) if dense else jnp.ones(reals)
-        step_size = jnp.asarray(self.step_size, unit.dtype)
-        return NutsTuning(step_size, unit, unit), NutsMemory(start_averaging(step_size), no_moments(reals, dense))
+    def leap(
+        self, target: Target, code: tuple[Array, ...], root: Array, step: Array, start: _End
+    ) -> tuple[_End, Array]:
+        """A leapfrog step, and the log density where it ends."""
+        half = start.momentum + 0.5 * step * backward(root, start.gradient)
+        real = start.real + step * forward(root, half)
+        density, gradient = value_and_gradient(target, real, code)
+        return _End(real, half + 0.5 * step * backward(root, gradient), gradient), density
 
-    def adapt(
-        self, phase: Phase, tune: NutsTuning, memory: NutsMemory, state: NutsState, info: Info
-    ) -> tuple[NutsTuning, NutsMemory]:
-        averaging = average(memory.averaging, info["acceptance_rate"], self.target_acceptance)
-        seen = observe(memory.moments, state.x.real)
-        moments = jax.tree.map(lambda new, old: jnp.where(phase.slow, new, old), seen, memory.moments)
-
-        def learn(_: Any) -> tuple[Array, Array, DualAveraging, Moments]:
-            dense = tune.covariance.ndim == 2
-            covariance = shrunk(moments) if dense and self.metric == "auto" else regularised(moments)
-            fresh = start_averaging(jnp.exp(averaging.log_average))
-            return covariance, _factor(covariance), fresh, no_moments(tune.covariance.shape[0], dense)
-
-        def keep(_: Any) -> tuple[Array, Array, DualAveraging, Moments]:
-            return tune.covariance, tune.factor, averaging, moments
-
-        covariance, factor, averaging, moments = jax.lax.cond(phase.window_end, learn, keep, None)
-        log_step = jnp.where(phase.last, averaging.log_average, averaging.log_step)
-        return NutsTuning(jnp.exp(log_step), covariance, factor), NutsMemory(averaging, moments)
+    def merge(self, tree: _Tree, right: Array, uniform: Array) -> _Tree:
+        """The tree with the half that was added: the new half is favoured (Betancourt 2017, appendix A.3.2)."""
+        left_end = _choose(right, tree.left, tree.here)
+        right_end = _choose(right, tree.here, tree.right)
+        log_weight = jnp.logaddexp(tree.drawn.log_weight, tree.half.log_weight)
+        taken = jnp.log(uniform) < tree.half.log_weight - tree.drawn.log_weight
+        total = tree.total + tree.half_total
+        return tree._replace(
+            left=left_end, right=right_end, total=total, depth=tree.depth + 1,
+            drawn=_choose(taken, tree.half, tree.drawn)._replace(log_weight=log_weight),
+            turning=turning(left_end.momentum, right_end.momentum, total),
+        )  # fmt: skip
 
 
-def _factor(covariance: Array) -> Array:
-    if covariance.ndim == 1:
-        return 1.0 / jnp.sqrt(covariance)
-    unit = jnp.eye(covariance.shape[0], dtype=covariance.dtype)
-    return solve_triangular(jnp.linalg.cholesky(covariance), unit, lower=True).T
+def turning(first: Array, last: Array, total: Array) -> Array:
+    """Whether a stretch of the trajectory turns back: its ends' momenta, and the sum of all; float[..., R].
+
+    The ends count half, as in Stan and NumPyro, which is the integral of the momentum by the trapezoid rule.
+    """
+    middle = total - 0.5 * (first + last)
+    return (jnp.sum(first * middle, axis=-1) <= 0) | (jnp.sum(last * middle, axis=-1) <= 0)
+
+
+def subtrees(leaf: Array, momenta: Array, totals: Array, momentum: Array, total: Array) -> tuple[Array, Array, Array]:
+    """After leaf number `leaf`: the momenta and totals of open subtrees, and whether one that this leaf ends turns.
+
+    With a leaf of even number a subtree begins; it is kept at as many places as the number has ones, the last digit aside.
+    One of odd number ends a subtree for each of its trailing ones.
+    """
+    depths = momenta.shape[0]
+    last = lax.population_count(leaf >> 1)
+    trailing = lax.population_count(leaf & ~(leaf + 1))
+    begins = trailing == 0
+    momenta = lax.dynamic_update_index_in_dim(momenta, jnp.where(begins, momentum, momenta[last]), last, 0)
+    totals = lax.dynamic_update_index_in_dim(totals, jnp.where(begins, total, totals[last]), last, 0)
+    place = jnp.arange(depths)
+    ended = (place <= last) & (place > last - trailing)
+    return momenta, totals, jnp.any(ended & turning(momenta, momentum, total - totals + momenta))
+
+
+def _choose(condition: Array, yes: Any, no: Any) -> Any:
+    return jax.tree.map(lambda new, old: jnp.where(condition, new, old), yes, no)

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 
 from energylang.methods._adaptation import Moments, no_moments, observe, regularised, shrunk
-from energylang.methods._blackjax import _metric
-from energylang.methods.nuts import _factor
 
 
 @jax.jit
@@ -70,20 +68,3 @@ def test_a_chain_that_does_not_mix_teaches_no_correlation(chain: str) -> None:
     if chain != "sticks":
         dense = np.asarray(regularised(moments(jnp.asarray(np.vstack([draws, np.full((450, 4), np.nan)])))), np.float64)
         assert np.linalg.eigvalsh(correlations(dense)).min() < 0.01
-
-
-def test_momenta_have_the_covariance_of_the_mass_matrix() -> None:
-    factor = np.asarray(_factor(jnp.asarray(TRUE)), np.float64)
-    np.testing.assert_allclose(factor @ factor.T, np.linalg.inv(TRUE), rtol=1e-4, atol=1e-5)
-
-
-def test_kinetic_energy_is_never_negative() -> None:
-    """Where a density overflows so do momenta, and the rounding of a dense form once outweighed a potential of 1e36."""
-    covariance = jnp.asarray(
-        RANDOM.multivariate_normal(np.zeros(4), TRUE + 0.9, 500).T @ DRAWS / 500 + TRUE, jnp.float32
-    )
-    metric = _metric((covariance + covariance.T) / 2, jnp.eye(4))
-    momenta = RANDOM.normal(size=(200, 4)) * np.array([1e17, -1e17, 1e17, 1e16])
-    assert all(float(metric.kinetic_energy(jnp.asarray(momentum, jnp.float32))) >= 0 for momentum in momenta)
-    indefinite = _metric(jnp.asarray([[1.0, 2.0], [2.0, 1.0]]), jnp.eye(2))
-    assert float(indefinite.kinetic_energy(jnp.asarray([1.0, -1.0]))) == 0

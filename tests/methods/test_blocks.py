@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 
 from energylang.diagnostics import DiagnosticError
+from energylang.methods._trajectories import TrajectoryTuning
 from energylang.methods.blocks import Blocks, BlocksState, merge, restrict
 from energylang.methods.gibbs import Gibbs
 from energylang.methods.gwg import Gwg, GwgTuning
 from energylang.methods.mala import Mala, MalaTuning
-from energylang.methods.nuts import Nuts, NutsTuning
+from energylang.methods.nuts import Nuts
 from energylang.model import Phase, Point, Selection
 from tests.support import invariance
 from tests.support.targets import HandTarget, Mixture, numbers, target
@@ -43,7 +44,7 @@ class Frozen(Gibbs):
         return state, {"acceptance_rate": jnp.ones(())}
 
 
-NUTS = NutsTuning(jnp.asarray(0.7), jnp.ones(2), jnp.ones(2))
+NUTS = TrajectoryTuning(jnp.asarray(0.7), jnp.ones(2))
 MALA = MalaTuning(jnp.asarray(0.8), jnp.ones(2))
 ONE = MalaTuning(jnp.asarray(0.8), jnp.ones(1))
 FLIP = GwgTuning(jnp.asarray(1.0))

@@ -21,12 +21,13 @@ import pytest
 from scipy import stats
 
 import energylang
+from energylang.methods._trajectories import TrajectoryTuning
 from energylang.methods.blocks import Blocks
 from energylang.methods.enumerate import Enumerate
 from energylang.methods.gibbs import Gibbs
 from energylang.methods.gwg import Gwg, GwgTuning
 from energylang.methods.mala import Mala, MalaTuning
-from energylang.methods.nuts import Nuts, NutsTuning
+from energylang.methods.nuts import Nuts
 from energylang.model import Facts, Point
 from tests.support import invariance
 from tests.support.targets import CONCENTRATION, CORRELATION, PROJECTIONS, SPACES, Continuous, numbers
@@ -119,7 +120,7 @@ def constrained_misfit(law: Any, x: Point) -> dict[str, float]:
 
 
 KERNELS: dict[str, tuple[Any, Any]] = {
-    "nuts": (Nuts(max_tree_depth=4), NutsTuning(jnp.asarray(0.5), jnp.ones(10), jnp.ones(10))),
+    "nuts": (Nuts(max_tree_depth=4), TrajectoryTuning(jnp.asarray(0.5), jnp.ones(10))),
     "mala": (Mala(), MalaTuning(jnp.asarray(0.5), jnp.ones(10))),
 }
 THRESHOLD = invariance.dkwm_threshold(LANES, PROJECTIONS)
@@ -248,7 +249,7 @@ def test_enumerate_finds_log_z(name: str) -> None:
 
 
 def mixed_cases() -> dict[str, tuple[Any, Any]]:
-    nuts = NutsTuning(jnp.asarray(0.7), jnp.ones(2), jnp.ones(2))
+    nuts = TrajectoryTuning(jnp.asarray(0.7), jnp.ones(2))
     mala = MalaTuning(jnp.asarray(0.8), jnp.ones(2))
     return {
         "gibbs-nuts": (Blocks(((None, Gibbs()), (None, Nuts(max_tree_depth=4)))), ((), nuts)),

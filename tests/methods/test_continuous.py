@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from energylang.methods._trajectories import TrajectoryTuning
 from energylang.methods.mala import Mala, MalaTuning
-from energylang.methods.nuts import Nuts, NutsTuning
+from energylang.methods.nuts import Nuts, subtrees
 from energylang.model import Point, fold
 from tests.support import invariance
 from tests.support.continuous import (
@@ -44,18 +45,26 @@ class Unadjusted(Mala):
         return self.init(target, x, key), {"acceptance_rate": jnp.ones(())}
 
 
+class Hasty(Nuts):
+    """NUTS that takes the half that was added whatever it weighs."""
+
+    def merge(self, tree: Any, right: Any, uniform: Any) -> Any:
+        return super().merge(tree, right, jnp.zeros_like(uniform))
+
+
 def tunings() -> dict[str, tuple[Any, Any, int]]:
     """Kernel, fixed tuning and the steps from a point mass, by name of the test's method."""
     step, large = jnp.asarray(0.5), jnp.asarray(0.8)
     variance = jnp.asarray(SCALES**2, jnp.float32)
     dense = jnp.asarray(dense_covariance(), jnp.float32)
     return {
-        "nuts": (Nuts(max_tree_depth=4), NutsTuning(step, variance, 1 / jnp.sqrt(variance)), 30),
+        "nuts": (Nuts(max_tree_depth=4), TrajectoryTuning(step, jnp.sqrt(variance)), 30),
         "nuts-dense": (
             Nuts(max_tree_depth=4, metric="dense"),
-            NutsTuning(step, dense, jnp.linalg.inv(jnp.linalg.cholesky(dense)).T),
+            TrajectoryTuning(step, jnp.linalg.cholesky(dense)),
             30,
         ),
+        "hasty": (Hasty(max_tree_depth=4), TrajectoryTuning(step, jnp.sqrt(variance)), 30),
         "mala": (Mala(), MalaTuning(step, variance), 400),
         "unadjusted": (Unadjusted(), MalaTuning(large, variance), 400),
         "still": (Still(), (), 400),
@@ -108,6 +117,37 @@ def test_langevin_without_correction_is_rejected() -> None:
     assert max(misfit(real, space) for space in SPACES) > THRESHOLD
 
 
+def test_a_half_taken_whatever_it_weighs_is_rejected() -> None:
+    real = outcome("hasty", "exact")
+    assert max(misfit(real, space) for space in SPACES) > THRESHOLD
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_subtrees_that_turn_are_found_as_they_end(depth: int) -> None:
+    """Against all balanced subtrees of the half, of random momenta, one by one; some turn and some do not."""
+    draws = np.random.default_rng(depth)
+    found = []
+    for _ in range(20):
+        momenta = draws.normal(size=(2**depth, 3)) + draws.normal(size=3)
+        sums = np.cumsum(momenta, axis=0)
+        kept = jnp.zeros((2, 5, 3))
+        for leaf in range(2**depth):
+            place = jnp.asarray(leaf, jnp.int32)
+            first, total, turned = subtrees(
+                place, kept[0], kept[1], jnp.asarray(momenta[leaf]), jnp.asarray(sums[leaf])
+            )
+            kept = jnp.stack([first, total])
+            expected = False
+            for size in (2**level for level in range(1, depth + 1)):
+                if (leaf + 1) % size == 0:
+                    part = momenta[leaf + 1 - size : leaf + 1]
+                    middle = part.sum(axis=0) - 0.5 * (part[0] + part[-1])
+                    expected |= bool(part[0] @ middle <= 0 or part[-1] @ middle <= 0)
+            assert bool(turned) == expected
+            found.append(expected)
+    assert 0 < sum(found) < len(found)
+
+
 @pytest.mark.parametrize("space", SPACES)
 def test_the_identity_is_rejected(space: str) -> None:
     assert misfit(outcome("still", "exact"), space) < THRESHOLD
@@ -128,6 +168,8 @@ def test_warm_up_reaches_the_acceptance_and_the_scales(method: str) -> None:
     assert abs(float(rates.mean()) - kernel.target_acceptance) < 0.12
     exact = np.asarray(Continuous().draws(1, 100_000).real).var(axis=0)
     scales = np.asarray(tune[1])
-    learned = np.median(np.diagonal(scales, axis1=1, axis2=2) if scales.ndim == 3 else scales, axis=0)
+    if method == "nuts":  # a root of the covariance
+        scales = np.square(scales).sum(axis=-1) if scales.ndim == 3 else np.square(scales)
+    learned = np.median(scales, axis=0)
     assert np.all(learned / exact > 0.5)
     assert np.all(learned / exact < 2.0)
