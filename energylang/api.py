@@ -23,6 +23,7 @@ from energylang.datafiles import from_file, read_beside
 from energylang.describe import energy_html, model_html, signature
 from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics, suggest
 from energylang.export.artefact import PLATFORMS, write
+from energylang.graphs.graph import Graph
 from energylang.ir.nodes import Energy as EnergyNode
 from energylang.ir.nodes import Normalisation, Program, Task
 from energylang.lower.data import Bound
@@ -53,8 +54,8 @@ if TYPE_CHECKING:
     from energylang.run.train import Training
 
 
-Data = Mapping[str, Any] | str | Path
-"""Values by name, or a file of them, of which names that the model does not declare are left alone."""
+Data = Mapping[str, Any] | str | Path | Graph
+"""Values by name; or a file of them, or a graph, of which names that the model does not declare are left alone."""
 
 
 def load(
@@ -90,6 +91,8 @@ def _model(
     if isinstance(data, str | Path):
         ranks = {declared.name: len(declared.space.shape) for declared in program.data}
         data = from_file(Path(data), ranks, diagnostics)
+    elif isinstance(data, Graph):
+        data = {declared.name: data.data[declared.name] for declared in program.data if declared.name in data.data}
     return assemble(module, program, folder, data or {}, diagnostics, seed, functions)
 
 

@@ -460,6 +460,38 @@ _register(
             "Data used as an index points outside the array it indexes. Indices count from 0.",
         ),
         "E0710": ("wrong values in a call", "A compiled energy was called with missing, unknown or misshapen values."),
+        "E0711": (
+            "a node out of range",
+            "An edge of a graph names a node that is not there. Nodes of DIMACS and Matrix Market files are counted from 1, those of edge lists from 0 or, with `--data graph.txt,base=1` or a line `# base: 1` of the file, from 1; how many there are says the header, `nodes=N`, or the largest.",
+        ),
+        "E0712": (
+            "a self-loop",
+            "An edge of a graph joins a node with itself: a constant in a spin model, a penalty on the node in others. `--data graph.txt,simplify=true` leaves self-loops out.",
+        ),
+        "E0713": (
+            "an edge that is there twice",
+            "Two lines of a graph join the same nodes, and both would count. `--data graph.txt,simplify=true` keeps the first. A file that lists every edge once in each direction, with one weight, is a whole symmetric matrix, and each is one edge.",
+        ),
+        "E0714": (
+            "a graph file against its header",
+            "The header of a graph file says another number of nodes or edges than there are: the file is cut off or was edited.",
+        ),
+        "E0715": (
+            "a graph without edges",
+            "Nothing would couple the nodes, and a model of independent nodes needs no graph: `x ~ bernoulli(p)`.",
+        ),
+        "E0716": (
+            "nodes counted from 0 or 1",
+            "An edge list without a node 0 counts from 1, or its node 0 has no edge; which of them is never guessed. Say `--data graph.txt,base=1` or `base=0`, or put a line `# base: 1` into the file.",
+        ),
+        "E0717": (
+            "a wrong option of a graph file",
+            "Behind the name of a graph file stand `base=0` or `base=1` (what the first node is called), `nodes=N` (how many there are) and `simplify=true` (leave out self-loops and edges that are there again), separated by commas.",
+        ),
+        "E0718": (
+            "no such graph",
+            "A generator of `energylang.graphs` was called with numbers that make no graph, or a networkx graph is directed.",
+        ),
     },
     exit_code=3,
 )
@@ -556,6 +588,17 @@ _register(
         "N0701": ("unused data", "Keys of a data file that the model does not declare; they are left alone."),
     },
     severity="note",
+)
+
+
+_register(
+    {
+        "N0711": (
+            "a graph in several parts",
+            "No path leads from some nodes of a graph to others, or some have no edge at all. That may be meant; it is also what a file looks like that counts from 1 and is read as if from 0.",
+        ),
+    },
+    severity="warning",
 )
 
 

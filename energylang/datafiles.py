@@ -1,4 +1,4 @@
-"""Data files: JSON (Stan's conventions), NPZ, NPY, CSV and netCDF, as arrays by name.
+"""Data files: JSON (Stan's conventions), NPZ, NPY, CSV and netCDF, and graphs, as arrays by name.
 
 What a file contains is never trusted: nothing is unpickled, sizes are looked at before anything is read, and whatever
 is wrong becomes a diagnostic (E0707) with its cause and what to do.
@@ -17,7 +17,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from energylang.diagnostics import Diagnostics, suggest
+from energylang.diagnostics import DiagnosticError, Diagnostics, suggest
+from energylang.graphs.formats import SUFFIXES, is_graph, with_options
 from energylang.source import Span
 
 JSON_GROWTH = 10
@@ -157,10 +158,21 @@ def _literal(text: str) -> Any | None:
 
 
 def _read(path: Path, wanted: Wanted, diagnostics: Diagnostics, span: Span | None = None) -> Mapping[str, Any]:
+    path, options = with_options(path)
     try:
-        return _reader(path)(path, wanted)
+        if is_graph(path, options):
+            return _graph(path, options, wanted, diagnostics, span)
+        reader = _reader(path)
+        if options:
+            name, value = next(iter(options.items()))
+            raise Unreadable(f"`{name}={value}` is an option of graphs, and this is {_format(path)}", "leave it away")
+        return reader(path, wanted)
     except Unreadable as error:
         cause, fix = error.cause, error.fix
+    except DiagnosticError as error:
+        for found in error.diagnostics:
+            diagnostics.add(found.code, found.message, span, cause=found.cause, fix=found.fix)
+        return {}
     except FileNotFoundError:
         cause, fix = "there is no such file", "check the path"
     except IsADirectoryError:
@@ -184,7 +196,7 @@ def _reader(path: Path) -> Reader:
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise Unreadable(
-            f"its format is not known by its name ({path.suffix or 'no suffix'})", f"the suffixes are {', '.join(READERS)}"
+            f"its format is not known by its name ({path.suffix or 'no suffix'})", f"the suffixes are {', '.join((*READERS, *SUFFIXES))}"
         )  # fmt: skip
     if path.is_dir():
         raise IsADirectoryError
@@ -417,6 +429,41 @@ def _unpacked(variable: Any) -> Any:
     if lost is not None and lost.any():
         values = np.where(lost, np.nan, values)
     return values
+
+
+# --- graphs ---------------------------------------------------------------------------------------------------------
+
+
+def _graph(
+    path: Path, options: Mapping[str, str], wanted: Wanted, diagnostics: Diagnostics, span: Span | None
+) -> Mapping[str, Any]:
+    """`edges`, `weights` and `n` of a graph; for one name of another spelling, what has as many axes."""
+    from energylang.graphs.files import read_with
+
+    if path.is_dir():
+        raise IsADirectoryError
+    _require_room(path.stat().st_size * JSON_GROWTH)
+    graph = read_with(path, options)
+    if (parts := graph.parts) > 1:
+        alone = graph.isolated
+        diagnostics.add(
+            "N0711", f"the graph of `{path}` falls into {parts:,} parts", span,
+            cause=f"{_listed(alone)} no edge" if alone else "no path leads from one to another",
+            fix="right where it is meant; else look at `base` and `nodes`: where counting begins, and how many there are",
+        )  # fmt: skip
+    data, rank = graph.data, wanted.ranks.get(wanted.single or "", 2)
+    if wanted.single is not None:
+        name = wanted.single if wanted.single in data else {0: "n", 1: "weights"}.get(rank, "edges")
+        return {wanted.single: data[name]}
+    unused = {"n"} | ({"weights"} if graph.weights is None else set())
+    return {name: value for name, value in data.items() if name in wanted.ranks or name not in unused}
+
+
+def _listed(nodes: Sequence[int]) -> str:
+    if len(nodes) == 1:
+        return f"node {nodes[0]} has"
+    shown = ", ".join(map(str, nodes[:5]))
+    return f"nodes {shown}{', …' if len(nodes) > 5 else ''} (counted from 0) have"
 
 
 READERS: dict[str, Reader] = {

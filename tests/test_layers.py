@@ -14,11 +14,11 @@ PACKAGE = ROOT / "energylang"
 
 LAYERS = (
     "source", "codes", "code_examples", "diagnostics", "cache", "resources", "render", "html", "syntax", "stopping", "catalog", "ir", "check", "editors",
-    "lsp", "datafiles", "threefry", "model", "lower", "methods", "run", "export", "tasks", "describe", "api", "cli", "notebook",
+    "lsp", "graphs", "datafiles", "threefry", "model", "lower", "methods", "run", "export", "tasks", "describe", "api", "cli", "notebook",
 )  # fmt: skip
 """From the lowest up; `energylang` itself and `__main__` are the doors."""
 
-LIGHT = LAYERS[: LAYERS.index("datafiles")]
+LIGHT = LAYERS[: LAYERS.index("graphs")]
 HEAVY = ("jax", "jaxlib", "numpy", "scipy", "rich", "blackjax", "optax", "h5py", "h5netcdf")
 
 

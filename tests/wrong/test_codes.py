@@ -16,6 +16,7 @@ ELSEWHERE = {
     "values given from outside": ("E0606", "E0608", "E0609", "E0706", "E0710", "N0701", "N0702"),
     "check --verify": ("E0423", "L0120"),
     "files of modules": ("E0231", "E0232", "E0233"),
+    "graphs": (*(f"E071{n}" for n in range(1, 9)), "N0711"),
     "functions given from Python": ("E0238", "E0239"),
     "methods when they are made": tuple(f"E064{n}" for n in range(9)),
     "predictions asked for in a run": tuple(f"E053{n}" for n in range(1, 6)),
