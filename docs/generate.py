@@ -1,7 +1,7 @@
 """Writes the parts of the documentation that come from registries, so that they cannot drift.
 
 python docs/generate.py           writes docs/errors.md, docs/distributions.md, docs/grammar.md, the tables in docs/language.md and docs/command-line.md, and
-                                  grammar/energy.tmLanguage.json
+                                  grammar/energy.tmLanguage.json, grammar/energy.table.json
 python docs/generate.py --check   exit code 1 where one of them is out of date
 """
 
@@ -25,7 +25,7 @@ from energylang.resources import text
 from energylang.syntax import ast
 from energylang.syntax.library import parse_library
 from energylang.syntax.precedence import COMPARISON, LEVELS, OPERANDS, POWER
-from energylang.syntax.table import parser_table
+from energylang.syntax.table import SHIPPED, parser_table, shipped_form
 
 DOCS = Path(__file__).parent
 
@@ -283,6 +283,7 @@ def generated() -> dict[Path, str]:
         DOCS / "distributions.md": distributions_page(),
         DOCS / "grammar.md": grammar(),
         DOCS.parent / "grammar" / "energy.tmLanguage.json": textmate.grammar(),
+        DOCS.parent / "grammar" / SHIPPED: shipped_form(),
     }
     for name, sections in SECTIONS.items():
         page = (DOCS / name).read_text(encoding="utf-8")

@@ -1,11 +1,13 @@
 """The parser's table: made from `grammar/energy.lark` by Lark, kept as plain data.
 
-Lark is imported only to make the table. What is kept holds nothing but strings, numbers and containers, so loading it
-runs no code and takes a few milliseconds.
+The table ships beside the grammar (`docs/generate.py` writes it). Lark is imported only where the grammar is another than
+the one it was made of. What is kept holds nothing but strings, numbers and containers, so loading it runs no code and takes
+a few milliseconds.
 """
 
 from __future__ import annotations
 
+import json
 import marshal
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,6 +17,7 @@ from energylang import resources
 from energylang.syntax.tokens import END
 
 STARTS = ("module", "block", "expression")
+SHIPPED = "energy.table.json"
 _FORMAT = "1"
 
 PASS, SPLICE, CALL = range(3)
@@ -68,8 +71,14 @@ class Table:
 
 @cache
 def parser_table() -> Table:
-    """The table, from the private cache or made afresh."""
+    """The table that ships; of a grammar that was edited, from the private cache or made afresh."""
     grammar = resources.text("grammar", "energy.lark")
+    try:
+        shipped = json.loads(resources.text("grammar", SHIPPED))
+    except (OSError, ValueError):
+        shipped = {}
+    if shipped.get("made of") == _FORMAT + grammar:
+        return _unpack(shipped)
     key = _FORMAT + grammar
     stored = store.load("grammar", key)
     if stored is not None:
@@ -82,8 +91,14 @@ def parser_table() -> Table:
     return _unpack(plain)
 
 
+def shipped_form() -> str:
+    """The text of the file that ships."""
+    grammar = resources.text("grammar", "energy.lark")
+    return json.dumps({"made of": _FORMAT + grammar, **build(grammar)}, separators=(",", ":")) + "\n"
+
+
 def _unpack(plain: dict) -> Table:
-    rules = tuple(Rule(*rule) for rule in plain["rules"])
+    rules = tuple(Rule(origin, length, tuple(kept), mode, name) for origin, length, kept, mode, name in plain["rules"])
     return Table(
         tuple(plain["states"]),
         plain["starts"],
@@ -109,20 +124,17 @@ def build(grammar: str, strict: bool = False) -> dict:
     content = pickle.loads(saved.getvalue())
     memo = content["memo"]
     lalr = content["data"]["parser"]["parser"]
-    rule_number: dict[int, int] = {}
-    rules = []
-    for identity, item in memo.items():
-        if item["__type__"] == "Rule":
-            rule_number[identity] = len(rules)
-            rules.append(_plain_rule(item))
+    plain = {identity: _plain_rule(item) for identity, item in memo.items() if item["__type__"] == "Rule"}
+    rules = sorted(set(plain.values()))
+    rule_number = {identity: rules.index(rule) for identity, rule in plain.items()}
     names = lalr["tokens"]
-    state_number = {state: number for number, state in enumerate(lalr["states"])}
+    state_number = _numbered(lalr, names)
     states = [
         {
-            names[symbol]: ~rule_number[target["@"]] if reduces else state_number[target]
-            for symbol, (reduces, target) in actions.items()
+            name: ~rule_number[target["@"]] if reduces else state_number[target]
+            for name, (reduces, target) in _by_name(lalr["states"][state], names)
         }
-        for actions in lalr["states"].values()
+        for state in state_number
     ]
     keywords, symbols, patterns = {}, {}, {}
     for terminal in parser.terminals:
@@ -135,13 +147,27 @@ def build(grammar: str, strict: bool = False) -> dict:
             patterns[terminal.name] = pattern.value
     return {
         "states": states,
-        "starts": {start: state_number[state] for start, state in lalr["start_states"].items()},
-        "ends": {start: state_number[state] for start, state in lalr["end_states"].items()},
+        "starts": {start: state_number[lalr["start_states"][start]] for start in STARTS},
+        "ends": {start: state_number[lalr["end_states"][start]] for start in STARTS},
         "rules": rules,
         "keywords": keywords,
         "symbols": symbols,
         "patterns": patterns,
     }
+
+
+def _by_name(actions: dict, names: dict) -> list[tuple[str, tuple]]:
+    return sorted((names[symbol], action) for symbol, action in actions.items())
+
+
+def _numbered(lalr: dict, names: dict) -> dict[int, int]:
+    """Numbers of states, in the order in which they are reached: Lark's own differ from process to process."""
+    order = [lalr["start_states"][start] for start in STARTS]
+    for state in order:
+        for _, (reduces, target) in _by_name(lalr["states"][state], names):
+            if not reduces and target not in order:
+                order.append(target)
+    return {state: number for number, state in enumerate(order)}
 
 
 def _plain_rule(item: dict) -> tuple[str, int, tuple[int, ...], int, str]:
