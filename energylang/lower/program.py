@@ -45,7 +45,7 @@ from energylang.lower.spaces import CodeSlot, RealSlot
 from energylang.lower.structure import Continuous, Gather, Opaque, Quadratic, Structured, structure
 from energylang.model import UNBOUNDED, Facts, PRNGKey, Selection, TermFact, fold
 
-MOST_COLOURED = 200_000
+MOST_COLOURED = 20_000_000
 MOST_DENSE = 2_048
 MOST_VALUES = UNBOUNDED - 1
 """Codes are 32-bit integers."""
