@@ -276,6 +276,17 @@ BUILT_IN: tuple[Method, ...] = (
         lanes={"cpu": 16, "accelerator": 1024},
     ),
     Method(
+        "swendsen_wang",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="discrete",
+        summary="clusters of sites that agree, of Ising and Potts models on any graph, redrawn as a whole",
+        source="Swendsen and Wang 1987, Phys. Rev. Lett. 58(2); Edwards and Sokal 1988, Phys. Rev. D 38(6)",
+        factory="energylang.methods.swendsen_wang:SwendsenWang",
+        tests="tests/methods/test_swendsen_wang.py",
+        lanes={"cpu": 4, "accelerator": 1024},
+    ),
+    Method(
         "metropolis",
         protocol="kernel",
         tasks=("sample",),

@@ -647,6 +647,18 @@ _register(
             "no method is chosen by itself for this task",
             "`auto` knows what to do for `sample`, `evidence` and `train`. Name a method for other tasks.",
         ),
+        "E0655": (
+            "no clusters of this energy",
+            "`swendsen_wang` binds sites that are asked to agree, so the energy must couple sites in pairs and depend on a pair "
+            "only by whether its values agree, each with a weight J >= 0: `-J * sum(s * roll(s, 1))` of spins, "
+            "`-sum(J * (s[edges[:, 0]] == s[edges[:, 1]]))` of any values, beside terms of single sites. Rows of three sites, "
+            "matrix products and frustrated couplings (a cycle whose pairs cannot all be met) need `gibbs`, `gwg` or `tempering`.",
+        ),
+        "E0656": (
+            "couplings that need not be ferromagnetic",
+            "Of sites of more than two values `swendsen_wang` needs J >= 0. Where J is made of a variable or a param, its space "
+            "must say so: with `J: positive`, `-J * sum(s == roll(s, 1))` is fine, with `J: real` it is not.",
+        ),
         "E0658": (
             "a method that cannot stand inside another",
             "`blocks` and `tempering` take methods that move a point: `gibbs`, `nuts`, `hmc`… `auto` chooses a method, and "

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import jax
+import numpy as np
 from jax import Array
 
 from energylang.catalog import MethodCall, Verb
@@ -192,6 +193,27 @@ class Local(Target, Protocol):
         """The sites whose gains change with the value of `site`, itself among them; D_k fills up to `facts.reach`.
 
         site: a scalar, sites of the code arrays numbered through without counts.
+        """
+        ...
+
+
+class Pairwise(Target, Protocol):
+    """A target whose energy in its discrete variables couples sites in pairs, that agree or do not, beside single sites.
+
+    Sites are those of the code arrays (none of counts), one array after another.
+    """
+
+    def pairs(self) -> np.ndarray:
+        """int32[E, 2]: the coupled pairs, each once. Raises DiagnosticError E0655, E0656 where the energy has another form.
+
+        Static: found by analysis, when the target is first asked."""
+        ...
+
+    def couplings(self, x: Point) -> tuple[Array, Array | None]:
+        """(float[E] couplings J, float[D, K] energies h of each site at each value, or nothing where no site has any).
+
+        As a function of the codes energy(x) = sum_i h[i, x_i] - sum_e J_e [x_a = x_b] + constant. J is not below zero, but
+        for sites of two values. x is needed for its other variables.
         """
         ...
 

@@ -18,10 +18,11 @@ import numpy as np
 from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.ir.nodes import Expr, Marginal, Symbol, Variable, walk
 from energylang.lower.evaluate import evaluate
-from energylang.lower.factors import Factors, factors_of, scatter_add
+from energylang.lower.factors import MOST_ENUMERATED, Factors, configurations, factors_of, scatter_add
 from energylang.lower.forest import Forest, forest_of, summed_out
 from energylang.lower.operations import Backend
 from energylang.lower.spaces import CodeSlot
+from energylang.lower.structure import structure
 
 MOST_ENTRIES = 2**22
 """The most table entries that eliminating site by site may compute for one evaluation of the energy."""
@@ -176,9 +177,14 @@ def _planned(node: Marginal, environment: Mapping[Any, Any], dims: Mapping[str, 
         shape = tuple(d.evaluate(dims) for d in variable.space.shape)
         slots[variable] = CodeSlot(variable.name, variable.space.kind, shape, values.evaluate(dims), 0, start)
         start += slots[variable].size
-    factors = factors_of(node, slots, environment, dims)
-    if factors.refusal:
-        raise _refused(node, factors.refusal)
+    structured = structure(node.terms, environment, dims, only=frozenset(slots))
+    factors = factors_of(structured, slots, dims, whole=True)
+    if factors.rest:
+        summand = structured[factors.rest[0]]
+        total = configurations(summand, slots)
+        shown = f"{total:,}" if total < 10**15 else f"about 10^{len(str(total)) - 1}"
+        why = f"`{summand.summand.text}` couples all of them, and they have {shown} configurations"
+        raise _refused(node, f"{why} (at most {MOST_ENUMERATED:,} are enumerated)")
     plan = forest_of(len(factors.cardinalities), [f.sites for f in factors.coupling])
     if plan is None:
         plan = _order(node, factors)

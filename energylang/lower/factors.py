@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from energylang.ir.nodes import Apply, DimValue, Expr, Literal, Local, Map, Marginal, Reference, Variable, walk
+from energylang.ir.nodes import Apply, DimValue, Expr, Literal, Local, Map, Reference, Variable, walk
 from energylang.ir.operations import OPERATIONS, type_of
 from energylang.ir.types import Dim, Kind, Type
 from energylang.lower.evaluate import SINGULAR, operands_first
 from energylang.lower.operations import Backend
 from energylang.lower.spaces import CodeSlot
-from energylang.lower.structure import Continuous, Gather, Quadratic, Structured, structure
+from energylang.lower.structure import Continuous, Gather, Quadratic, Structured
+from energylang.model import UNBOUNDED
 
 MOST_CONFIGURATIONS = 4_096
 """The most joint values of the sites that one row reads."""
 MOST_ENUMERATED = 2**16
 """The most joint values of variables whose summand has no structure."""
+MOST_AXES = 30
+"""The most sites of one table: each is an axis of an array."""
 BATCH = 1_024
 
 
@@ -42,10 +45,9 @@ class Factor:
 
 @dataclass(frozen=True, eq=False)
 class Factors:
-    """The terms of a `Marginal` as factors. unary: of one site each; coupling: of several; linear: summands that are
-    linear in the values; cardinalities: of each site; refusal: why there is no exact sum, or nothing."""
+    """Summands as factors. unary: of one site each; coupling: of several; linear: summands that are linear in the values;
+    cardinalities: of each site; rest: the numbers of summands that are no factors, of which `tables` knows nothing."""
 
-    marginal: Marginal
     dims: Mapping[str, int]
     slots: dict[Variable, CodeSlot]
     structured: list[Structured]
@@ -53,7 +55,7 @@ class Factors:
     coupling: tuple[Factor, ...]
     linear: tuple[int, ...]
     cardinalities: tuple[int, ...]
-    refusal: str = ""
+    rest: tuple[int, ...] = ()
     single: dict[int, tuple[Expr, dict[Local, int]]] = field(default_factory=dict)
     """Summands whose rows differ only in what their columns read: one row of them, over locals of one entry each."""
 
@@ -64,20 +66,20 @@ class Factors:
     def tables(self, environment: Mapping[Any, Any], backend: Backend, compute: Any) -> tuple[Any, Any, list[Any]]:
         """(energy that no site changes, float[sites, K] energies of each site alone, per coupling factor
         float[joint values, rows], one row where all are equal). Values that a site does not have are infinite."""
+        made: dict[int, Any] = {}
+        return *self.alone(environment, backend, compute, made), [
+            self._shared(factor, environment, backend, compute, made) for factor in self.coupling
+        ]
+
+    def alone(
+        self, environment: Mapping[Any, Any], backend: Backend, compute: Any, made: dict[int, Any] | None = None
+    ) -> tuple[Any, Any]:
+        """The first two of `tables`. made: tables of summands, to share."""
         xp = backend.xp
         sites, most = len(self.cardinalities), self.most_values
         constant: Any = 0.0
         unary: Any = None
-        made: dict[int, Any] = {}
-
-        def table(factor: Factor) -> Any:
-            if factor.summand not in made:
-                made[factor.summand] = self._table(factor.summand, environment, backend, compute)
-            found = made[factor.summand]
-            whole = np.array_equal(factor.configurations, np.arange(len(found)))
-            found = found if whole else found[factor.configurations]
-            return found if factor.rows is None or found.shape[1] == 1 else found[:, factor.rows]
-
+        made = {} if made is None else made
         for summand in self.structured:
             if isinstance(summand, Continuous):
                 constant = constant + _total(summand, environment, self.dims, backend, compute)
@@ -86,7 +88,7 @@ class Factors:
             constant = constant + offset
             unary = slopes if unary is None else unary + slopes
         for factor in self.unary:
-            rows = xp.transpose(table(factor))
+            rows = xp.transpose(self._shared(factor, environment, backend, compute, made))
             rows = xp.pad(rows, ((0, 0), (0, most - rows.shape[1]))) if rows.shape[1] < most else rows
             rows = xp.broadcast_to(rows, (len(factor.sites), most))
             unary = scatter_add(backend, unary, factor.sites[:, 0], rows, sites)
@@ -95,10 +97,34 @@ class Factors:
         ks = np.asarray(self.cardinalities)
         if sites and (ks < most).any():
             unary = xp.where(np.arange(most) < ks[:, None], unary, np.inf)
-        return constant, unary, [table(f) for f in self.coupling]
+        return constant, unary
 
-    def _table(self, number: int, environment: Mapping[Any, Any], backend: Backend, compute: Any) -> Any:
-        """float[configurations, rows or 1] of a summand: its energy at every joint value of its columns, or variables."""
+    def _shared(
+        self, factor: Factor, environment: Mapping[Any, Any], backend: Backend, compute: Any, made: dict[int, Any]
+    ) -> Any:
+        """The table of a factor; that of its summand is made once for all its factors."""
+        if factor.summand not in made:
+            made[factor.summand] = self._table(factor.summand, environment, backend, compute)
+        found = made[factor.summand]
+        whole = np.array_equal(factor.configurations, np.arange(len(found)))
+        found = found if whole else found[factor.configurations]
+        return found if factor.rows is None or found.shape[1] == 1 else found[:, factor.rows]
+
+    def table(
+        self, factor: Factor, chosen: np.ndarray, environment: Mapping[Any, Any], backend: Backend, compute: Any
+    ) -> Any:
+        """float[chosen, rows or 1]: the energies of a factor at some of its joint values, given by their numbers."""
+        found = self._table(factor.summand, environment, backend, compute, factor.configurations[chosen])
+        return found if factor.rows is None or found.shape[1] == 1 else found[:, factor.rows]
+
+    def _table(
+        self, number: int, environment: Mapping[Any, Any], backend: Backend, compute: Any,
+        chosen: np.ndarray | None = None,
+    ) -> Any:  # fmt: skip
+        """float[configurations, rows or 1] of a summand: its energy at every joint value of its columns, or variables.
+
+        chosen: the numbers of the configurations, all where None.
+        """
         summand = self.structured[number]
         single = self.single.get(number)
         if isinstance(summand, Gather):
@@ -107,11 +133,10 @@ class Factors:
         else:
             owners = [v for v, slot in self.slots.items() if v in summand.variables for _ in range(slot.size)]
             count = 1
-        values = [self.slots[v].decode(np.arange(self.slots[v].cardinality)) for v in owners]
-        grid = np.stack([g.reshape(-1) for g in np.meshgrid(*values, indexing="ij")], axis=-1)
-        scale: Any = 1.0
-        for factor in compute(summand.summand.scale, environment, self.dims, backend):
-            scale = scale * factor
+        ks = tuple(self.slots[v].cardinality for v in owners)
+        codes = np.unravel_index(np.arange(np.prod(ks, dtype=np.int64)) if chosen is None else chosen, ks)
+        grid = np.stack([self.slots[v].decode(code) for v, code in zip(owners, codes, strict=True)], axis=-1)
+        scale = product(compute(summand.summand.scale, environment, self.dims, backend))
 
         def rows(chosen: Any) -> Any:
             inner = dict(environment)
@@ -188,8 +213,12 @@ def _total(
     summand: Structured, environment: Mapping[Any, Any], dims: Mapping[str, int], backend: Backend, compute: Any
 ) -> Any:
     *scale, rows = compute([*summand.summand.scale, summand.summand.rows], environment, dims, backend)
-    total = backend.xp.sum(backend.xp.asarray(rows) * 1.0)
-    for factor in scale:
+    return backend.xp.sum(backend.xp.asarray(rows) * 1.0) * product(scale)
+
+
+def product(factors: Sequence[Any]) -> Any:
+    total: Any = 1.0
+    for factor in factors:
         total = total * factor
     return total
 
@@ -222,47 +251,48 @@ def scatter_add(backend: Backend, base: Any, places: np.ndarray, rows: Any, coun
 
 
 def factors_of(
-    node: Marginal, slots: dict[Variable, CodeSlot], environment: Mapping[Any, Any], dims: Mapping[str, int]
+    structured: Sequence[Structured], slots: dict[Variable, CodeSlot], dims: Mapping[str, int], whole: bool = False
 ) -> Factors:
-    """The factors of a node's terms. `environment`: values of data, for indices made of data."""
-    structured = structure(node.terms, environment, dims, only=frozenset(slots))
+    """The factors of summands over the sites of `slots`, whose starts number them through.
+
+    whole: a summand whose rows are not known to read few sites becomes one factor over all sites of its variables, where
+    these have few configurations.
+    """
     ks = np.concatenate([np.full(slot.size, slot.cardinality) for slot in slots.values()])
     unary: list[Factor] = []
     coupling: list[Factor] = []
     linear: list[int] = []
+    rest: list[int] = []
     single: dict[int, tuple[Expr, dict[Local, int]]] = {}
-    refusal = ""
     for number, summand in enumerate(structured):
-        if isinstance(summand, Continuous):
+        if isinstance(summand, Continuous) or not any(v in slots for v in summand.variables):
             continue
         if isinstance(summand, Quadratic) and not summand.pairs:
             linear.append(number)
             continue
-        small = 1
-        for variable in [c.variable for c in summand.columns] if isinstance(summand, Gather) else ():
-            small *= slots[variable].cardinality
-        if isinstance(summand, Gather) and small <= MOST_CONFIGURATIONS:
+        found: list[Factor] = []
+        if isinstance(summand, Gather) and tabled(summand, slots):
             found = _of_rows(number, summand, slots)
             row = one_row(summand)
             if row is not None:
                 single[number] = row
+        elif whole and configurations(summand, slots) <= MOST_ENUMERATED and _sites_of(summand, slots) <= MOST_AXES:
+            found = [_of_variables(number, summand, slots)]
         else:
-            found, why = _of_variables(number, summand, slots)
-            refusal = refusal or why
+            rest.append(number)
         for factor in found:
             (unary if factor.sites.shape[1] == 1 else coupling).append(factor)
-    return Factors(
-        node,
-        dims,
-        slots,
-        structured,
-        tuple(unary),
-        tuple(coupling),
-        tuple(linear),
-        tuple(int(k) for k in ks),
-        refusal,
-        single,
-    )
+    cardinalities = tuple(int(k) for k in ks)
+    kinds = tuple(unary), tuple(coupling), tuple(linear)
+    return Factors(dims, slots, list(structured), *kinds, cardinalities, tuple(rest), single)
+
+
+def tabled(summand: Gather, slots: Mapping[Variable, CodeSlot]) -> bool:
+    """Whether the joint values of what a row reads are few enough for a table."""
+    small = 1
+    for column in summand.columns:
+        small *= slots[column.variable].cardinality if column.variable in slots else UNBOUNDED
+    return small <= MOST_CONFIGURATIONS
 
 
 def _of_rows(number: int, summand: Gather, slots: Mapping[Variable, CodeSlot]) -> list[Factor]:
@@ -296,21 +326,25 @@ def _of_rows(number: int, summand: Gather, slots: Mapping[Variable, CodeSlot]) -
     return found
 
 
-def _of_variables(number: int, summand: Structured, slots: Mapping[Variable, CodeSlot]) -> tuple[list[Factor], str]:
-    """One factor over every site of the summand's variables; or why that is too much."""
-    sites: list[int] = []
-    ks: list[int] = []
+def configurations(summand: Structured, slots: Mapping[Variable, CodeSlot]) -> int:
+    """The joint values of all sites of a summand's variables."""
     total = 1
-    for variable, slot in slots.items():
-        if variable in summand.variables:
-            sites += range(slot.start, slot.start + slot.size)
-            ks += [slot.cardinality] * slot.size
-            total *= slot.cardinality**slot.size
-    if total > MOST_ENUMERATED or len(ks) > 30:
-        shown = f"{total:,}" if total < 10**15 else f"about 10^{len(str(total)) - 1}"
-        why = f"`{summand.summand.text}` couples all of them, and they have {shown} configurations"
-        return [], f"{why} (at most {MOST_ENUMERATED:,} are enumerated)"
-    return [Factor(number, None, np.arange(total), np.asarray([sites]), tuple(ks))], ""
+    for variable in summand.variables:
+        slot = slots.get(variable)
+        total *= UNBOUNDED if slot is None else slot.cardinality**slot.size
+    return total
+
+
+def _sites_of(summand: Structured, slots: Mapping[Variable, CodeSlot]) -> int:
+    return sum(slot.size for variable, slot in slots.items() if variable in summand.variables)
+
+
+def _of_variables(number: int, summand: Structured, slots: Mapping[Variable, CodeSlot]) -> Factor:
+    """One factor over every site of the summand's variables."""
+    mine = [slot for variable, slot in slots.items() if variable in summand.variables]
+    sites = [site for slot in mine for site in range(slot.start, slot.start + slot.size)]
+    ks = tuple(slot.cardinality for slot in mine for _ in range(slot.size))
+    return Factor(number, None, np.arange(configurations(summand, slots)), np.asarray([sites]), ks)
 
 
 def one_row(summand: Gather) -> tuple[Expr, dict[Local, int]] | None:

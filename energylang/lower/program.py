@@ -41,6 +41,7 @@ from energylang.lower.gains import coupled, diagonal_table
 from energylang.lower.integers import widened, without_overflow
 from energylang.lower.neighbours import Neighbours, neighbours
 from energylang.lower.operations import NUMPY
+from energylang.lower.pairwise import Pairs, numbered, pairs_of
 from energylang.lower.spaces import CodeSlot, RealSlot
 from energylang.lower.structure import Continuous, Gather, Opaque, Quadratic, Structured, structure
 from energylang.model import UNBOUNDED, Facts, PRNGKey, Selection, TermFact, fold
@@ -67,6 +68,8 @@ class EnergyProgram:
     eliminations: dict[Marginal, Elimination]
     tables: dict[str, np.ndarray]
     """Index tables and colours, made from the data that the program was lowered with; targets hold them as leaves."""
+    known: Mapping[Symbol, Any]
+    """Values of data, for analyses that only some methods ask for."""
     near: Neighbours | None = None
     """The rows around each site, where the gains of some sites alone can be had."""
 
@@ -131,6 +134,16 @@ class EnergyProgram:
         for report, value in zip(reports, values, strict=True):
             found[report.predictive][report.name] = jnp.asarray(value)
         return found
+
+    @cached_property
+    def numbered(self) -> dict[Variable, CodeSlot]:
+        """The variables of finitely many values, their sites numbered through, code array after code array."""
+        return numbered(self.code_slots, [g for g, k in enumerate(self.cardinalities) if k != UNBOUNDED])
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """The energy as couplings of pairs of sites. Raises DiagnosticError E0655 and E0656 where it has none such."""
+        return pairs_of(self.energy, self.structured, self.numbered, self.known, self.dims)
 
     @cached_property
     def variable_steps(self) -> tuple[Step, ...]:
@@ -199,8 +212,9 @@ def lower(energy: Energy, bound: Bound) -> EnergyProgram:
         or tuple(TermFact("continuous", 1, 0, t.text, _sums([t.value], summed)) for t in energy.terms),
     )
     return EnergyProgram(
-        energy, dims, real_slots, param_slots, code_slots, cardinalities, structured, facts, summed, tables, near
-    )
+        energy, dims, real_slots, param_slots, code_slots, cardinalities, structured, facts, summed, tables,
+        environment, near,
+    )  # fmt: skip
 
 
 # --- what can be wrong ------------------------------------------------------------------------------------------

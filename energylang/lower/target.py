@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from energylang.ir.nodes import Symbol
@@ -18,6 +19,7 @@ from energylang.lower.evaluate import evaluate
 from energylang.lower.gains import energy_changes
 from energylang.lower.neighbours import REACH_TABLE, Neighbours, rank_table
 from energylang.lower.normal_laws import laws_of, mean_and_draw, normal_laws
+from energylang.lower.operations import JAX
 from energylang.lower.program import EnergyProgram, storage
 from energylang.model import UNBOUNDED, Facts, Outputs, Point, PRNGKey, Scalar, Selection, fold
 
@@ -132,6 +134,14 @@ class EnergyTarget:
             near.gains(group, sites, ranks, x.code, level, environment, dims, self.tables)
             for group, (sites, ranks) in zip(self._finite, places, strict=True)
         )
+
+    def pairs(self) -> np.ndarray:
+        return self.program.pairs.edges
+
+    def couplings(self, x: Point) -> tuple[Array, Array | None]:
+        pairs = self.program.pairs
+        strength, field = pairs.couplings(self._environment(self.values(x)[0]), JAX)
+        return self._scaled(strength), self._scaled(field) if pairs.fields else None
 
     def normal_laws(self, free: Collection[str] | None = None) -> tuple[str, ...]:
         return tuple(normal_laws(self.program.energy, free))
@@ -259,6 +269,46 @@ class SelectedTarget:
     def gains(self, x: Point) -> tuple[Array, ...]:
         whole = self.base.gains(self._whole(x))
         return tuple(_take(whole[g], self.selection.code[g]) for g in self._groups)
+
+    @property
+    def _sites(self) -> np.ndarray:
+        """The selected sites of finitely many values, as the base numbers them through."""
+        kept = [(g, s) for g, (k, s) in enumerate(self._base_sizes) if k != UNBOUNDED]
+        starts = np.cumsum([0, *(size for _, size in kept)])
+        parts = [start + np.asarray(self.selection.code[g], int) for start, (g, _) in zip(starts, kept, strict=False)]
+        return np.concatenate([np.zeros(0, int), *parts])
+
+    @property
+    def _base_sizes(self) -> list[tuple[int, int]]:
+        return list(zip(self.base.facts.cardinalities, self.base.facts.sites, strict=True))
+
+    def _ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """(int[E, 2] the base's pairs as the selection numbers sites, -1 for those at `rest`; bool[E], both selected)."""
+        places = np.full(sum(size for k, size in self._base_sizes if k != UNBOUNDED), -1)
+        places[self._sites] = np.arange(len(self._sites))
+        ends = places[self.base.pairs()]
+        return ends, np.asarray((ends >= 0).all(axis=1))
+
+    def pairs(self) -> np.ndarray:
+        ends, inside = self._ends()
+        return ends[inside].astype(np.int32)
+
+    def couplings(self, x: Point) -> tuple[Array, Array | None]:
+        whole = self._whole(x)
+        strength, field = self.base.couplings(whole)
+        ends, inside = self._ends()
+        here = None if field is None else field[self._sites]
+        crossing = np.nonzero((ends >= 0).sum(axis=1) == 1)[0]
+        if len(crossing):
+            finite = [c for c, (k, _) in zip(whole.code, self._base_sizes, strict=True) if k != UNBOUNDED]
+            codes, pairs = jnp.concatenate(finite), self.base.pairs()[crossing]
+            mine = ends[crossing, 0] >= 0
+            fixed = codes[np.where(mine, pairs[:, 1], pairs[:, 0])]
+            most = max(k for k, _ in self._base_sizes if k != UNBOUNDED)
+            if here is None:
+                here = jnp.zeros((len(self._sites), most), strength.dtype)
+            here = here.at[ends[crossing].max(axis=1), fixed].add(-strength[crossing])
+        return strength[np.nonzero(inside)[0]], here
 
     def normal_laws(self, free: Collection[str] | None = None) -> tuple[str, ...]:
         real = set(self.selection.real)
