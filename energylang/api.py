@@ -45,7 +45,7 @@ from energylang.tasks import (
     resolve_method,
     resolve_options,
     with_conditions,
-    with_draws,
+    with_counts,
 )
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class Model:
             if why_not:
                 problem = f"no method fits `{verb}` of `{energy.name}`: for `{call.name}`, {why_not}"
                 raise DiagnosticError([Diagnostic("E0604", problem, fix="`energylang methods` lists what each needs")])
-        return Plan(verb, energy, call, reason, with_draws(verb, given, call.name), bindings)
+        return Plan(verb, energy, call, reason, with_counts(verb, given, call), bindings)
 
     def sample(self, of: str | None = None, **arguments: Any) -> Run:
         """Draw from an energy, the only one or that of the file's task by default; arguments as `Energy.sample`."""

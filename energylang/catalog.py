@@ -48,7 +48,8 @@ class Method:
     variables they are bound to, or, where `needs` has "inner", the one inner method).
     nests: whether it can stand inside of a method that combines.
     weighted: of a path, whether its draws have weights. lanes: chains compiled together, by platform ("cpu" and
-    "accelerator").
+    "accelerator"). chains: of a kernel whose chains move together, the fewest it takes and how many there are where nobody
+    says; None where chains are independent.
     tests: the file that holds its invariance and mixing tests, with rejected twins (relative to the repository).
     """
 
@@ -66,6 +67,7 @@ class Method:
     nests: bool = True
     weighted: bool = True
     lanes: Mapping[str, int] = field(default_factory=lambda: {"cpu": 1, "accelerator": 256})
+    chains: tuple[int, int] | None = None
 
 
 NEEDS: dict[str, str] = {
@@ -183,6 +185,29 @@ BUILT_IN: tuple[Method, ...] = (
             Option("leapfrog", "int", None, "steps of a trajectory instead", minimum=1, maximum=1024),
             Option("jitter", "real", 0.5, "lengths differ by up to this fraction", minimum=0, maximum=1),
         ),
+    ),
+    Method(
+        "chees",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="continuous",
+        summary="Hamiltonian trajectories in step, for many chains, which learn one length of them together",
+        source="Hoffman, Radul and Sountsov 2021, AISTATS, PMLR 130",
+        factory="energylang.methods.chees:Chees",
+        tests="tests/methods/test_chees.py",
+        options=(
+            Option(
+                "target_acceptance",
+                "real",
+                0.651,
+                "harmonic mean of acceptance to aim at",
+                minimum=0,
+                maximum=1,
+                open=True,
+            ),
+            Option("step_size", "real", 1.0, ADAPTS, minimum=0, open=True),
+        ),
+        chains=(8, 64),
     ),
     Method(
         "slice",
@@ -480,7 +505,7 @@ RUN_OPTIONS: dict[Verb, tuple[Option, ...]] = {
     "sample": (
         Option("draws", "int", 1000, "draws kept per chain", minimum=1),
         Option("warmup", "int", 1000, "warm-up steps per chain; the method adapts in these only", minimum=0),
-        Option("chains", "int", 4, "independent chains", minimum=1),
+        Option("chains", "int", 4, "chains, side by side; more of a method whose chains move together", minimum=1),
         Option("seed", "int", 0, "root of every random key", minimum=0, maximum=2**63 - 1),
         Option(
             "init",
@@ -580,6 +605,27 @@ def misfit(spec: Method, traits: Traits) -> str | None:
 def fitting(verb: Verb, traits: Traits) -> list[str]:
     """The names of the methods that can do a task on an energy with these traits."""
     return [spec.name for spec in methods().values() if verb in spec.tasks and misfit(spec, traits) is None]
+
+
+def ensemble(call: MethodCall) -> Method | None:
+    """The method whose chains move together, that of a call or one that it combines; None where chains are independent."""
+    found = methods()[call.name]
+    if found.chains is not None:
+        return found
+    return next((spec for _, inner in call.inner if (spec := ensemble(inner)) is not None), None)
+
+
+def too_few(call: MethodCall, chains: int) -> tuple[str, str, str] | None:
+    """What is said of a number of chains that a method cannot do with: problem, cause and fix (E0809)."""
+    spec = ensemble(call)
+    if spec is None or spec.chains is None or chains >= spec.chains[0]:
+        return None
+    fewest, usual = spec.chains
+    return (
+        f"`{spec.name}` takes at least {fewest} chains, not {chains}",
+        "its chains learn together, from how they differ from one another",
+        f"give it more, `chains = {usual}`, or take a method whose chains are independent, such as `nuts()`",
+    )
 
 
 def build(call: MethodCall) -> Any:

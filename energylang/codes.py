@@ -643,6 +643,14 @@ _register(
             "`gwg(adaptive = true)` learns how many sites to draw a step, between 1 and `flips`, whose default is 1. "
             "Say how many it may draw: `gwg(flips = 32, adaptive = true)`.",
         ),
+        "E0809": (
+            "too few chains",
+            "The chains of a method such as `chees` learn one step size, one metric and one length of trajectories together, from how they differ from one another; a few chains say too little. Without `chains` there are as many as it is for.",
+        ),
+        "E0810": (
+            "`blocks` of chains that move together, and of chains that learn by themselves",
+            "In `blocks(gibbs(), chees())` all chains share what they learn, and so no other method in it may learn something for each chain, as `nuts`, `metropolis` and `gwg(adaptive = true)` do. `gibbs` and `gwg` learn nothing.",
+        ),
         "E0648": (
             "no method is chosen by itself for this task",
             "`auto` knows what to do for `sample`, `evidence` and `train`. Name a method for other tasks.",
@@ -701,8 +709,8 @@ _register(
             "No particle landed where the target has any density, so there is no estimate. The base and the target do not overlap: use a path with more levels between them, or a Markov chain method.",
         ),
         "E0808": (
-            "a kernel of an ensemble",
-            "This method moves all chains together, which the chain driver does not run.",
+            "chains that move together, in several processes",
+            "The chains of a method such as `chees` learn from one another in warm-up, and so stay in one process, on one device. Leave `--distributed` out, or take a method whose chains are independent: `nuts`, `hmc`.",
         ),
         "E0841": (
             "the processes could not be joined",

@@ -269,7 +269,12 @@ class Kernel(Protocol[S, P, A]):
     """Markov chain Monte Carlo of every kind. S: state with the Point at `S.x`; P: tuning; A: adaptation memory."""
 
     @property
-    def scope(self) -> Literal["chain", "ensemble"]: ...
+    def scope(self) -> Literal["chain", "ensemble"]:
+        """Whether each chain has a tuning and a memory of its own, or all chains of a run share one.
+
+        Of an ensemble too `init`, `refresh` and `step` are those of one chain: after warm-up its chains are independent.
+        """
+        ...
 
     @property
     def moves(self) -> Literal["continuous", "discrete", "counts", "any"]:
@@ -293,7 +298,10 @@ class Kernel(Protocol[S, P, A]):
         ...
 
     def adapt(self, phase: Phase, tune: P, memory: A, state: S, info: Info) -> tuple[P, A]:
-        """The adaptation rule; the driver calls it after each warm-up step and never afterwards."""
+        """The adaptation rule; the driver calls it after each warm-up step and never afterwards.
+
+        Of an ensemble state and info are those of all chains, each leaf with a leading dim of chains.
+        """
         ...
 
 

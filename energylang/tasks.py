@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from energylang.catalog import CHAINS_ONLY, MOST_DRAWS, RUN_OPTIONS, MethodCall, Option, Value, Verb, build, methods
+from energylang.catalog import (
+    CHAINS_ONLY,
+    MOST_DRAWS,
+    RUN_OPTIONS,
+    MethodCall,
+    Option,
+    Value,
+    Verb,
+    build,
+    ensemble,
+    methods,
+    too_few,
+)
 from energylang.check.modules import new_context
 from energylang.check.tasks import method_call, option_problem, settled
 from energylang.datafiles import leaves
@@ -62,7 +74,7 @@ def resolve_method(
 def resolve_options(verb: Verb, options: Mapping[str, Any], task: Task | None) -> dict[str, Any]:
     """The run's options: the caller's over the task's over the defaults. Raises DiagnosticError E0602, E0603.
 
-    Where there is an aim (`until`) and nobody says how many draws, `draws` is None: that depends on the method.
+    Where nobody says how many chains, or with an aim (`until`) how many draws, these are None: they depend on the method.
     """
     table = {o.name: o for o in RUN_OPTIONS[verb]}
     values: dict[str, Any] = {name: option.default for name, option in table.items()}
@@ -86,8 +98,11 @@ def resolve_options(verb: Verb, options: Mapping[str, Any], task: Task | None) -
         values[name] = value if problem else settled(table[name], value)
     if problems:
         raise DiagnosticError(problems)
-    if values.get("until") and options.get("draws") is None and (task is None or "draws" not in dict(task.options)):
+    said = {name for name, value in options.items() if value is not None} | ({*dict(task.options)} if task else set())
+    if values.get("until") and "draws" not in said:
         values["draws"] = None
+    if "chains" in values and "chains" not in said:
+        values["chains"] = None
     return values
 
 
@@ -109,12 +124,23 @@ def _beside(task: Task, option: Option, value: Value) -> Any:
     return str(folder / file)
 
 
-def with_draws(verb: Verb, options: Mapping[str, Any], method: str) -> dict[str, Any]:
-    """The options with a number of draws: a generous one where chains go on until an aim, else the default."""
-    if options.get("draws", 0) is not None:
-        return dict(options)
-    default = next(option.default for option in RUN_OPTIONS[verb] if option.name == "draws")
-    return {**options, "draws": MOST_DRAWS if methods()[method].protocol == "kernel" else default}
+def with_counts(verb: Verb, options: Mapping[str, Any], method: MethodCall) -> dict[str, Any]:
+    """The options with numbers of draws and chains where nobody gave them. Raises DiagnosticError E0809.
+
+    Of draws there are many where chains go on until an aim; of chains those that the method is for.
+    """
+    found = {**options}
+    default = {option.name: option.default for option in RUN_OPTIONS[verb]}
+    if found.get("draws", 0) is None:
+        found["draws"] = MOST_DRAWS if methods()[method.name].protocol == "kernel" else default["draws"]
+    if "chains" in found:
+        spec = ensemble(method)
+        if found["chains"] is None:
+            found["chains"] = default["chains"] if spec is None or spec.chains is None else spec.chains[1]
+        elif (few := too_few(method, found["chains"])) is not None:
+            problem, cause, fix = few
+            raise DiagnosticError([Diagnostic("E0809", problem, cause=cause, fix=fix)])
+    return found
 
 
 def resolve_bindings(

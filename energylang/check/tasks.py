@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from energylang.catalog import RUN_OPTIONS, Method, MethodCall, Option, Traits, Value, Verb, fitting, methods, misfit
+from energylang.catalog import (
+    RUN_OPTIONS,
+    Method,
+    MethodCall,
+    Option,
+    Traits,
+    Value,
+    Verb,
+    fitting,
+    methods,
+    misfit,
+    too_few,
+)
 from energylang.check.constants import evaluate
 from energylang.check.context import Context, Poison, did_you_mean
 from energylang.check.expressions import expression
@@ -42,6 +54,13 @@ def task(context: Context, node: ast.Task, energies: dict[str, Energy | None]) -
     bindings = _bindings(context, node, energy)
     if options is None or bindings is None or (node.method is not None and method is None):
         return None
+    if method is not None and "chains" in (given := dict(options)):
+        few = too_few(method, int(given["chains"]))
+        if few is not None:
+            problem, cause, fix = few
+            at = next(a.span for a in node.options if a.name is not None and a.name.text == "chains")
+            context.error("E0809", problem, at, cause=cause, fix=fix)
+            return None
     return Task(node.verb, energy, bindings, method, options, node.span)
 
 

@@ -74,6 +74,20 @@ def observe(moments: Moments, value: Array) -> Moments:
     return Moments(count, mean, moments.squares + jnp.outer(after, before), value, moments.changes + change)
 
 
+def observe_all(moments: Moments, values: Array, seen: Array) -> Moments:
+    """The moments with some vectors more, those of float[N, R] that are `seen`, bool[N]; diagonal ones only.
+
+    Chan, Golub and LeVeque 1983, equation 1.5.
+    """
+    weights = seen.astype(values.dtype)
+    many = jnp.maximum(jnp.sum(weights), 1.0)
+    count = moments.count + many
+    centre = weights @ values / many
+    shift = centre - moments.mean
+    squares = weights @ jnp.square(values - centre) + jnp.square(shift) * moments.count * many / count
+    return moments._replace(count=count, mean=moments.mean + shift * many / count, squares=moments.squares + squares)
+
+
 def regularised(moments: Moments) -> Array:
     """The covariance (or variances), shrunk to 0.001 with the weight of five draws, as Stan does."""
     count = moments.count

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -97,6 +98,21 @@ class Blocks:
         arrays = len(target.facts.cardinalities)
         return tuple(union([variables[name] for name in mine], arrays) for mine in shares)
 
+    def _require_shared(self, pairs: list[tuple[Any, Any]]) -> None:
+        """Raise E0810 where a kernel learns for each chain beside one whose chains share what they learn."""
+        problems = [
+            Diagnostic(
+                "E0810",
+                f"method {position} of `blocks` learns for each chain, and another for all of them together",
+                fix="put one in its place that learns nothing, such as `gibbs()`, or combine methods of independent chains,"
+                " such as `nuts()`",
+            )
+            for position, ((_, kernel), (_, memory)) in enumerate(zip(self.inner, pairs, strict=True), 1)
+            if kernel.scope == "chain" and jax.tree.leaves(memory)
+        ]
+        if problems:
+            raise DiagnosticError(problems)
+
     def init(self, target: Target, x: Point, key: PRNGKey) -> BlocksState:
         states = tuple(
             kernel.init(target.select(mine, x), restrict(x, mine), fold(key, position))
@@ -134,6 +150,8 @@ class Blocks:
             kernel.tuning(target.select(mine, origin))
             for mine, (_, kernel) in zip(self.assign(target), self.inner, strict=True)
         ]
+        if self.scope == "ensemble":
+            self._require_shared(pairs)
         return tuple(tune for tune, _ in pairs), tuple(memory for _, memory in pairs)
 
     def adapt(

@@ -182,14 +182,16 @@ class Gwg:
         kept = jax.tree.map(lambda new, old: jnp.where(accept, new, old), proposed, state)
         return kept, _info(log_ratio, tune)
 
-    def tuning(self, target: Target) -> tuple[GwgTuning, GwgMemory]:
-        flips = jnp.asarray(1.0 if self.adaptive else float(self.flips))
+    def tuning(self, target: Target) -> tuple[GwgTuning, GwgMemory | tuple[()]]:
+        if not self.adaptive:
+            return GwgTuning(jnp.asarray(float(self.flips))), ()
+        flips = jnp.asarray(1.0)
         return GwgTuning(flips), GwgMemory(flips, jnp.zeros(()), jnp.zeros(()))
 
     def adapt(
-        self, phase: Phase, tune: GwgTuning, memory: GwgMemory, state: GwgState, info: Info
-    ) -> tuple[GwgTuning, GwgMemory]:
-        if not self.adaptive:
+        self, phase: Phase, tune: GwgTuning, memory: GwgMemory | tuple[()], state: GwgState, info: Info
+    ) -> tuple[GwgTuning, GwgMemory | tuple[()]]:
+        if not isinstance(memory, GwgMemory):
             return tune, memory
         flips = jnp.clip(memory.flips + info["acceptance_rate"] - self.target_acceptance, 1.0, self.flips)
         counted = phase.progress > 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -22,7 +23,7 @@ from energylang.methods._trajectories import (
 from energylang.model import Info, Point, PRNGKey, Target, fold
 
 
-class _Position(NamedTuple):
+class Position(NamedTuple):
     """On a trajectory, after so many steps; momentum: float[R], in the scaled space."""
 
     steps: Array
@@ -30,6 +31,56 @@ class _Position(NamedTuple):
     momentum: Array
     log_density: Array
     gradient: Array
+
+
+def transition(
+    target: Target,
+    tune: TrajectoryTuning,
+    state: TrajectoryState,
+    wanted: Array,
+    key: PRNGKey,
+    accepts: Callable[[Array, PRNGKey], Array],
+) -> tuple[TrajectoryState, Position, Info]:
+    """A trajectory of `wanted` leapfrog steps from a fresh momentum, kept or not: the state after, where it ended, the statistics.
+
+    accepts: whether an end is kept, from its energy error.
+    """
+    step_size, root = tune
+    start = state.x.real
+    momentum = jax.random.normal(fold(key, 1), start.shape, start.dtype)
+
+    def going(at: Position) -> Array:
+        # Without a density there is no way on, from either end of the trajectory.
+        return (at.steps < wanted) & jnp.isfinite(at.log_density)
+
+    def leapfrog(at: Position) -> Position:
+        half = at.momentum + 0.5 * step_size * backward(root, at.gradient)
+        real = at.real + step_size * forward(root, half)
+        value, slope = value_and_gradient(target, real, state.x.code)
+        return Position(at.steps + 1, real, half + 0.5 * step_size * backward(root, slope), value, slope)
+
+    begin = Position(jnp.zeros((), jnp.int32), start, momentum, state.log_density, state.gradient)
+    end = jax.lax.while_loop(going, leapfrog, begin)
+    before = 0.5 * momentum @ momentum - state.log_density
+    after = 0.5 * end.momentum @ end.momentum - end.log_density
+    error = jnp.where(jnp.isnan(after - before), jnp.inf, after - before)
+    accept = accepts(error, fold(key, 2))
+    proposed = TrajectoryState(Point(end.real, state.x.code), end.log_density, end.gradient)
+    kept = jax.tree.map(lambda new, old: jnp.where(accept, new, old), proposed, state)
+    info: dict[str, Any] = {
+        "acceptance_rate": jnp.exp(-jnp.maximum(error, 0.0)),
+        "diverging": error > DIVERGENCE,
+        "step_size": step_size,
+        "n_steps": end.steps,
+        "energy": jnp.where(accept, after, before),
+        "energy_error": error,
+    }
+    return kept, end, info
+
+
+def metropolis(error: Array, key: PRNGKey) -> Array:
+    """Whether a proposal with this energy error is taken: the Metropolis rule."""
+    return jnp.log(jax.random.uniform(key, (), error.dtype)) < -error
 
 
 @dataclass(frozen=True)
@@ -56,40 +107,11 @@ class Hmc(Trajectories):
     def step(
         self, target: Target, tune: TrajectoryTuning, state: TrajectoryState, key: PRNGKey
     ) -> tuple[TrajectoryState, Info]:
-        step_size, root = tune
-        start = state.x.real
-        length = jnp.asarray(self.leapfrog if self.leapfrog else self.trajectory_length / step_size, start.dtype)
-        wanted = number_of_steps(length, self.jitter, fold(key, 0))
-        momentum = jax.random.normal(fold(key, 1), start.shape, start.dtype)
-
-        def going(at: _Position) -> Array:
-            # Without a density there is no way on, from either end of the trajectory.
-            return (at.steps < wanted) & jnp.isfinite(at.log_density)
-
-        def leapfrog(at: _Position) -> _Position:
-            half = at.momentum + 0.5 * step_size * backward(root, at.gradient)
-            real = at.real + step_size * forward(root, half)
-            value, slope = value_and_gradient(target, real, state.x.code)
-            return _Position(at.steps + 1, real, half + 0.5 * step_size * backward(root, slope), value, slope)
-
-        begin = _Position(jnp.zeros((), jnp.int32), start, momentum, state.log_density, state.gradient)
-        end = jax.lax.while_loop(going, leapfrog, begin)
-        before = 0.5 * momentum @ momentum - state.log_density
-        after = 0.5 * end.momentum @ end.momentum - end.log_density
-        error = jnp.where(jnp.isnan(after - before), jnp.inf, after - before)
-        accept = self.accepts(error, fold(key, 2))
-        proposed = TrajectoryState(Point(end.real, state.x.code), end.log_density, end.gradient)
-        kept = jax.tree.map(lambda new, old: jnp.where(accept, new, old), proposed, state)
-        info: dict[str, Any] = {
-            "acceptance_rate": jnp.exp(-jnp.maximum(error, 0.0)),
-            "diverging": error > DIVERGENCE,
-            "step_size": step_size,
-            "n_steps": end.steps,
-            "energy": jnp.where(accept, after, before),
-            "energy_error": error,
-        }
+        length = jnp.asarray(self.leapfrog if self.leapfrog else self.trajectory_length / tune.step_size)
+        wanted = number_of_steps(length.astype(state.x.real.dtype), self.jitter, fold(key, 0))
+        kept, _, info = transition(target, tune, state, wanted, key, self.accepts)
         return kept, info
 
     def accepts(self, error: Array, key: PRNGKey) -> Array:
-        """Whether a proposal with this energy error is taken: the Metropolis rule."""
-        return jnp.log(jax.random.uniform(key, (), error.dtype)) < -error
+        """Whether an end is kept."""
+        return metropolis(error, key)

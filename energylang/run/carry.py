@@ -10,7 +10,10 @@ from jax import Array
 
 
 class Carry(NamedTuple):
-    """One chain between steps; every leaf an array."""
+    """One chain between steps; every leaf an array.
+
+    Of an ensemble each chain has a copy of the one `tune` and `memory`, so that a checkpoint is what it is elsewhere.
+    """
 
     chain: Array
     state: Any

@@ -14,14 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.model import Info, Kernel, Phase, Point, Target, fold
 from energylang.run import checks, keys, output
 from energylang.run.carry import Carry, leaves, strong
 from energylang.run.hosts import Hosts, hosts
 from energylang.run.initial import Trial, given_of, require_start, starting_point
 from energylang.run.interrupt import Interruptible, interrupted
-from energylang.run.lanes import Lanes, to_host, width_of
+from energylang.run.lanes import TOGETHER, Lanes, to_host, width_of
 from energylang.run.length import Ended, Length, Stopped
 from energylang.run.monitor import Monitor
 from energylang.run.pace import FIRST, PART_BYTES, Pace, buffer_steps
@@ -78,7 +77,10 @@ def run_chains(
         "init": init if isinstance(init, str) else init.label,
         "keep_warmup": keep_warmup,
     }
-    width = width_of(lanes, chains)
+    ensemble = kernel.scope == "ensemble"
+    if ensemble:
+        checks.require_one_process(jax.process_count())
+    width = chains if ensemble else width_of(lanes, chains)
     closed = closure(provenance, {**options, **length.decisive}, width)
     together = hosts(closed)
     if not together.first:
@@ -88,7 +90,8 @@ def run_chains(
             progress.note(f"`{out}` is whole already")
             return finished
         driver = _Chains(target, kernel, length, chains, seed, init, keep_warmup, progress, together)
-        with Lanes(chains, width, threads, part=(together.index, together.count)) as group:
+        part = (together.index, together.count)
+        with Lanes(chains, width, threads, part=part, together=ensemble) as group:
             programs = Programs(group, program_closure(provenance, {**options, "thinned": thin > 1}, width))
             options |= length.options
 
@@ -133,17 +136,8 @@ class _Chains:
         progress: Progress,
         hosts: Hosts,
     ) -> None:
-        if kernel.scope != "chain":
-            raise DiagnosticError(
-                [
-                    Diagnostic(
-                        "E0808",
-                        "this method moves all chains together, which is not run yet",
-                        fix="choose another method (`energylang methods`)",
-                    )
-                ]
-            )
         self.target, self.kernel, self.progress, self.hosts = target, kernel, progress, hosts
+        self.ensemble = kernel.scope == "ensemble"
         self.length, self.warmup, self.chains, self.keep_warmup = length, length.warmup, chains, keep_warmup
         self.root, self.init, self.given = keys.root_data(seed), init, given_of(init)
         # Traced once: for the shapes of a row, and again from JAX's memory inside the loop.
@@ -175,7 +169,10 @@ class _Chains:
     def _row_shapes(self) -> dict[str, Any]:
         phase = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), schedule(0, 1, self.warmup))
         step = self.target, self.root, np.uint32(0)
-        carry, self._info = jax.eval_shape(self._moved, *step, phase, self._blank)
+        move = self._moved
+        if self.ensemble:
+            move = jax.vmap(move, in_axes=None, out_axes=None, axis_size=self.chains, axis_name=TOGETHER)
+        carry, self._info = jax.eval_shape(move, *step, phase, self._blank)
         shape = jax.eval_shape(self._told, *step, carry, self._info)
         # A dictionary that leaves JAX is sorted; the order of the model is the one people look for.
         return {name: shape[name] for name in self._order}
@@ -185,9 +182,10 @@ class _Chains:
         chain, state, tune, memory = carry
         key = keys.root_key(root)
         state, info = self.kernel.step(target, tune, state, fold(key, keys.STEP, chain, at))
+        seen = jax.lax.all_gather((state, info), TOGETHER) if self.ensemble else (state, info)
         tune, memory = jax.lax.cond(
             phase.warming,
-            lambda tune, memory: strong(self.kernel.adapt(phase, tune, memory, state, info)),
+            lambda tune, memory: strong(self.kernel.adapt(phase, tune, memory, *seen)),
             lambda tune, memory: strong((tune, memory)),
             tune,
             memory,
@@ -236,6 +234,10 @@ class _Chains:
             return carry, {name: rows[name].at[at].set(row[name]) for name in rows}
 
         carry = jax.tree.unflatten(jax.tree.structure(self._blank), [lane[path] for path in leaves(self._blank)])
+        if self.ensemble:
+            # One copy in place of one for each chain, so that what all share is adapted once.
+            tune, memory = jax.tree.map(lambda leaf: jax.lax.all_gather(leaf, TOGETHER)[0], (carry.tune, carry.memory))
+            carry = carry._replace(tune=tune, memory=memory)
         carry, rows = jax.lax.fori_loop(0, count, kept, (carry, rows))
         return {"carry": leaves(carry), "rows": {name: rows[name] for name in shapes}}
 

@@ -46,6 +46,21 @@ def require_memory(needed: int) -> None:
         )
 
 
+def require_one_process(processes: int) -> None:
+    """Raise E0808 where chains that look at one another are to be shared by several processes."""
+    if processes > 1:
+        raise DiagnosticError(
+            [
+                Diagnostic(
+                    "E0808",
+                    f"the chains of this method move together, in one process, and {processes} are joined here",
+                    cause="in warm-up each step looks at all chains, which processes that share nothing cannot do",
+                    fix="give the command without `--distributed`, or a method whose chains are independent: `--method 'nuts()'`",
+                )
+            ]
+        )
+
+
 @contextmanager
 def memory_as_diagnostic() -> Iterator[None]:
     """Turn what JAX and NumPy raise when memory runs out into E0805."""

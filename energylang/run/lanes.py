@@ -23,6 +23,9 @@ from energylang.run.executables import platform
 
 Tree = Any
 
+TOGETHER = "lanes"
+"""The name of the lanes of a group where its function may look at all of them (`jax.lax.all_gather`)."""
+
 
 def width_of(lanes: Mapping[str, int], count: int) -> int:
     """The width of a group: the method's own for this platform, at most the next power of two from `count`."""
@@ -39,6 +42,9 @@ def cores() -> int:
 class Lanes:
     """`count` lanes in groups of `width`, over `devices`, on `threads` threads where there is one device.
 
+    together: the lanes of a group may look at one another. Then the group has all lanes and none that fill it up
+    (`width` is `count`), and runs on one device of one process.
+
     A unit is what one call of a program handles: a group for each device. Lanes beyond `count` fill the last unit up
     and are dropped. part: which of how many processes this is; each has consecutive groups, the first ones one more
     where they do not come out even. A process without any still runs one group, of which nothing is kept: it has the
@@ -50,6 +56,7 @@ class Lanes:
     threads: int = 0
     devices: Sequence[Any] = ()
     part: tuple[int, int] = (0, 1)
+    together: bool = False
     _pool: ThreadPoolExecutor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -91,7 +98,7 @@ class Lanes:
             layout.update({part: list(names) for part, names in results.items()})
             return tuple(value for names in results.values() for value in names.values())
 
-        group = _over_lanes(flat, self.width)
+        group = _over_lanes(flat, self.width, self.together)
         placed: dict[str, Any] = {}
         if len(self.devices) > 1:
             everywhere, split = PartitionSpec(), PartitionSpec("chain")
@@ -160,11 +167,13 @@ def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
 
 
-def _over_lanes(function: Callable[[Tree, Tree], Tree], width: int) -> Callable[[Tree, Tree], Tree]:
+def _over_lanes(function: Callable[[Tree, Tree], Tree], width: int, together: bool) -> Callable[[Tree, Tree], Tree]:
     """`function` over the leading dim of its second argument.
 
     One lane is not batched at all: under `vmap` every branch of a kernel is taken and every loop is masked.
     """
+    if together:
+        return jax.vmap(function, in_axes=(None, 0), axis_name=TOGETHER)
     if width > 1:
         return jax.vmap(function, in_axes=(None, 0))
 
