@@ -95,6 +95,8 @@ CODE_EXAMPLES: dict[str, str] = {
     "E0604": "energy e(s: spin[4]) = -sum(s * roll(s, 1))\nsample e with nuts()\n",
     "E0605": _NORMAL + "evidence e with nuts()\n",
     "E0607": _NORMAL + "sample e on (y = 3) with nuts()\n",
+    "E0809": _NORMAL + "sample e with chees(), chains = 4\n",
+    "E0811": _NORMAL + "sample e with tempering(chees())\n",
     "E0658": _NORMAL + "sample e with blocks(auto(), nuts())\n",
     # data
     "E0701": "data y: real[N]\nenergy e(mu: real) {\n  y ~ normal(mu, 1)\n}\n",

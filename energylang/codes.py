@@ -651,6 +651,10 @@ _register(
             "`blocks` of chains that move together, and of chains that learn by themselves",
             "In `blocks(gibbs(), chees())` all chains share what they learn, and so no other method in it may learn something for each chain, as `nuts`, `metropolis` and `gwg(adaptive = true)` do. `gibbs` and `gwg` learn nothing.",
         ),
+        "E0811": (
+            "chains that move together, inside a method of one chain",
+            "`tempering` moves copies of one chain at several temperatures, each with a tuning of its own. The chains of `chees` share one tuning, so `chees` cannot stand inside: take `nuts` or `hmc`.",
+        ),
         "E0648": (
             "no method is chosen by itself for this task",
             "`auto` knows what to do for `sample`, `evidence` and `train`. Name a method for other tasks.",

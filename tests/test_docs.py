@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import energylang as el
+from energylang.catalog import too_few
 from energylang.check import check_source
 from energylang.codes import CODES
 from energylang.diagnostics import Diagnostics
@@ -78,6 +79,8 @@ def check_model(name: str, flags: str, text: str) -> None:
         options = dict(RUN)
         if task is not None and task.method is not None and task.method.name in ("enumerate", "importance"):
             options.pop("warmup")
+        if task is not None and task.method is not None and too_few(task.method, RUN["chains"]):
+            options["chains"] = 8
         model[name].sample(**options)
 
 

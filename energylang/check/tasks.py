@@ -12,6 +12,7 @@ from energylang.catalog import (
     Traits,
     Value,
     Verb,
+    ensemble,
     fitting,
     methods,
     misfit,
@@ -223,6 +224,14 @@ def _inner(
 def _nests(context: Context, outer: Method, call: MethodCall, span: Span) -> bool:
     """Whether a method can stand inside of another; what is wrong is reported."""
     spec = methods()[call.name]
+    together = ensemble(call) if "inner" in outer.needs else None
+    if together is not None:
+        context.error(
+            "E0811", f"`{outer.name}` takes a method of one chain, and the chains of `{together.name}` learn together", span,
+            cause=f"the chains of `{together.name}` share one tuning, and the copies of `{outer.name}` each learn their own",
+            fix="take a method whose chains are independent: `nuts()`",
+        )  # fmt: skip
+        return False
     if spec.protocol == "kernel" and spec.nests:
         return True
     whole = spec.protocol == "kernel"

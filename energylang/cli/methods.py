@@ -44,6 +44,8 @@ def _entry(spec: Method) -> str:
     lines = [f"{spec.name}: {spec.summary}", "", f"tasks   {', '.join(spec.tasks)}", f"moves   {_moves(spec)}"]
     if spec.needs:
         lines.append(f"needs   {'; '.join(NEEDS.get(need, need) for need in spec.needs)}")
+    if spec.chains is not None:
+        lines.append(f"chains  {spec.chains[0]} at least, {spec.chains[1]} where nobody says; they learn together")
     lines += [f"source  {spec.source}", f"use     {_example(spec)}"]
     if spec.options:
         lines += ["", "options"]
@@ -76,5 +78,6 @@ def _data(spec: Method) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "name": spec.name, "tasks": list(spec.tasks), "moves": spec.moves, "needs": list(spec.needs),
+        "chains": list(spec.chains) if spec.chains else None,
         "summary": spec.summary, "source": spec.source, "options": options,
     }  # fmt: skip

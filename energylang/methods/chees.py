@@ -157,7 +157,7 @@ class Chees:
             root = jnp.sqrt(regularised(moments))
             # Until there were scales, lengths were those of chains on their way. The criterion has several maxima: the search
             # begins below the first.
-            log_length = jnp.where(tune.most < MOST_STEPS, 0.0, length.log_average)
+            log_length = jnp.where(tune.most < MOST_STEPS, 0.0, length.log_average - log_widening(root / tune.root))
             fresh = start_averaging(jnp.exp(averaging.log_average))
             return root, fresh, start_learning(log_length), no_moments(root.shape[0], dense=False)
 
@@ -213,6 +213,17 @@ def slope_of_criterion(flight: Flight, weights: Array) -> tuple[Array, Array]:
     slopes = change / unit * jnp.sum(end * velocity, axis=1) / unit
     slope = share @ slopes
     return slope, jnp.sqrt(jnp.sum(jnp.square(share * (slopes - slope))))
+
+
+def log_widening(ratios: Array) -> Array:
+    """The logarithm by which times change where scales grow by these ratios, float[R], scalar.
+
+    A variance v is seen by the criterion as v^2: their mean so weighted is that of the widest direction where it stands out,
+    and does not follow the noise of the largest where all are alike.
+    """
+    largest = jnp.max(ratios)
+    variances = jnp.square(ratios / largest)
+    return jnp.log(largest) + 0.5 * jnp.log(jnp.sum(variances**3) / jnp.sum(variances**2))
 
 
 def start_learning(log_length: Array) -> Length:

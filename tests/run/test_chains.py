@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -196,10 +196,6 @@ def test_an_energy_without_a_bottom_is_noticed() -> None:
 
 def test_nothing_accepted_is_a_failure() -> None:
     assert "stayed where it was" in failure("E0803", kernel=toys.Metropolis(reject=True))
-
-
-def test_kernels_of_an_ensemble_are_refused() -> None:
-    assert "moves all chains together" in failure("E0808", kernel=replace(toys.Metropolis(), scope="ensemble"))
 
 
 def test_draws_that_exceed_memory_are_refused() -> None:

@@ -20,7 +20,7 @@ ELSEWHERE = {
     "functions given from Python": ("E0238", "E0239"),
     "methods when they are made": (*(f"E064{n}" for n in range(9)), "E0655", "E0656"),
     "predictions asked for in a run": tuple(f"E053{n}" for n in range(1, 6)),
-    "runs": tuple(code for code in CODES if code.startswith("E08")),
+    "runs": tuple(code for code in CODES if code.startswith("E08") and code not in CODE_EXAMPLES),
     "the command line": tuple(code for code in CODES if code.startswith("E09")),
 }
 """Codes that no text causes by itself, by where they come from; each has a test there."""
