@@ -659,6 +659,21 @@ _register(
             "no method is chosen by itself for this task",
             "`auto` knows what to do for `sample`, `evidence` and `train`. Name a method for other tasks.",
         ),
+        "E0650": (
+            "too many joint values in a block",
+            "`gibbs(block = b)` evaluates all joint values of b sites in every update, k^b of sites with k values, and "
+            "`hamming_ball` those that differ from a point in at most `radius` of `block` sites. Give smaller ones.",
+        ),
+        "E0651": (
+            "blocks have no colours",
+            "`gibbs(scan = colour)` draws all sites of a colour at once, each by itself; with `block` above one sites are "
+            "drawn jointly, one block after another. Leave `scan` out, or write `scan = systematic` or `scan = random`.",
+        ),
+        "E0652": (
+            "nothing to propose",
+            "Every discrete variable is `cat(1)`, which has the value 0 alone, so that no proposal could differ from where the "
+            "chain is. Leave such variables out, or move them by `gibbs()`, which proposes nothing.",
+        ),
         "E0655": (
             "no clusters of this energy",
             "`swendsen_wang` binds sites that are asked to agree, so the energy must couple sites in pairs and depend on a pair "

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
+from energylang.model import Phase
+
 
 class DualAveraging(NamedTuple):
     """Memory of dual averaging (Nesterov 2009; Hoffman and Gelman 2014, section 3.2.1). All scalars.
@@ -41,6 +43,40 @@ def average(memory: DualAveraging, acceptance: Array, wanted: float) -> DualAver
     weight = count**-0.75
     log_average = weight * log_step + (1.0 - weight) * memory.log_average
     return DualAveraging(log_step, log_average, count, error, memory.log_anchor)
+
+
+class Search(NamedTuple):
+    """Memory of a search for the logarithm of a scale, arrays of one shape and two scalars.
+
+    value: the moving iterate. mean: its mean over the second half of warm-up. steps, count: updates, terms of that mean.
+    """
+
+    value: Array
+    mean: Array
+    steps: Array
+    count: Array
+
+
+DECAY = 0.6
+"""The gain of a search falls as the number of steps to the power -0.6 (Andrieu and Thoms 2008)."""
+
+
+def start_search(value: Array) -> Search:
+    return Search(value, jnp.zeros_like(value), jnp.zeros(()), jnp.zeros(()))
+
+
+def search(phase: Phase, memory: Search, excess: Array, low: float, high: float) -> tuple[Array, Search]:
+    """The value to use next, within bounds, and the memory after one update (Robbins and Monro 1951).
+
+    excess: by how much what was observed, such as an acceptance rate, lies above what is wanted; larger values lower it. After
+    the last step of warm-up the mean is used.
+    """
+    steps = memory.steps + 1.0
+    value = jnp.clip(memory.value + 2.0 * steps**-DECAY * excess, low, high)
+    counted = phase.progress > 0.5
+    count = memory.count + counted
+    mean = memory.mean + jnp.where(counted, (value - memory.mean) / jnp.maximum(count, 1.0), 0.0)
+    return jnp.where(phase.last, mean, value), Search(value, mean, steps, count)
 
 
 class Moments(NamedTuple):

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
+from energylang.methods._balanced import log_sum
 from energylang.methods._categorical import finite_peak, invert, invert_logits
 from energylang.model import Facts, Local, Point
 
@@ -47,7 +48,7 @@ def opened(target: Local, x: Point, log_weight: LogWeight) -> Ledger:
     flat = jnp.concatenate([site for site, _ in weights])
     flat = jnp.pad(flat, (0, height * width - facts.discrete), constant_values=-jnp.inf)
     site = flat.reshape(height, width)
-    return Ledger(site, _log_sum(site), tuple(values for _, values in weights))
+    return Ledger(site, log_sum(site), tuple(values for _, values in weights))
 
 
 def moved(
@@ -55,7 +56,7 @@ def moved(
 ) -> tuple[Point, Ledger, Array]:
     """One step with Metropolis ratio Z(x) / Z(y): the next point, its ledger, and the log ratio. uniforms: float[4]."""
     height, width = ledger.site.shape
-    before = _log_sum(ledger.rows)
+    before = log_sum(ledger.rows)
     row = invert(jnp.exp(ledger.rows - finite_peak(ledger.rows)), uniforms[0])
     entries = ledger.site[row]
     number = row * width + invert(jnp.exp(entries - finite_peak(entries)), uniforms[1])
@@ -88,8 +89,8 @@ def moved(
     changed = jnp.concatenate([site for site, _ in weights])
     standing, totals = ledger.site[kept, columns], ledger.rows[kept]
     site = ledger.site.at[rows, columns].set(changed, mode="drop")
-    sums = _log_sum(site[kept])
-    log_ratio = before - _log_sum(ledger.rows.at[rows].set(sums, mode="drop"))
+    sums = log_sum(site[kept])
+    log_ratio = before - log_sum(ledger.rows.at[rows].set(sums, mode="drop"))
     # Not a number: neither point has a density, or no move leaves x. Such a proposal is never accepted.
     log_ratio = jnp.where(jnp.isnan(log_ratio), -jnp.inf, log_ratio)
     accept = jnp.log(uniforms[3]) < log_ratio
@@ -114,10 +115,4 @@ def _weights(gains: Array, code: Array, log_weight: LogWeight) -> tuple[Array, A
         return log_weight(jnp.where(code == 0, gains[:, 1], gains[:, 0])), ()
     current = jnp.arange(gains.shape[1]) == code[:, None]
     values = jnp.where(current, -jnp.inf, log_weight(gains))
-    return _log_sum(values), values
-
-
-def _log_sum(logs: Array) -> Array:
-    """log of the sum of exp along the last axis; minus infinity where all are."""
-    peak = finite_peak(logs)
-    return peak[..., 0] + jnp.log(jnp.exp(logs - peak).sum(axis=-1))
+    return log_sum(values), values

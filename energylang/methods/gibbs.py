@@ -1,4 +1,4 @@
-"""Gibbs sweeps over discrete variables, a colour at a time."""
+"""Gibbs sweeps over discrete variables: a colour at a time, a site, or a block of sites."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal, NamedTuple, cast
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.methods._categorical import invert_logits
+from energylang.methods._conditional import gains_at, grid, logits, require_few, with_values
 from energylang.model import Info, Local, Phase, Point, PRNGKey, Target
 from energylang.threefry import uniforms
 
@@ -23,15 +24,35 @@ class GibbsState(NamedTuple):
 
 @dataclass(frozen=True)
 class Gibbs:
-    """Gibbs sampling (Geman and Geman 1984): one step visits every discrete site once and rejects nothing.
+    """Gibbs sampling (Geman and Geman 1984): a step draws as many sites as there are, and rejects nothing.
 
-    Where the gains are exact and the conflict graph is coloured, all sites of a colour are drawn at once from their
-    conditionals, softmax over values of the gains, colours in turn (Gonzalez et al. 2011): for a bipartite model such as
-    an RBM a layer at a time. Where the target is `Local` a colour costs the gains of its own sites, else those of all.
-    Without colours the sites are visited in order, each with one evaluation of the log density for each of its values.
+    scan: "colour" draws all sites of a colour at once, colours in turn (Gonzalez et al. 2011), for a bipartite model such as
+    an RBM a layer at a time. "systematic" draws one site after another in their order, "random" sites that are chosen anew,
+    uniformly among those of one cardinality. None: colours where gains are exact and the conflict graph is coloured, else in
+    order. block: how many consecutive sites of one cardinality are drawn jointly, from all their joint values; with more than
+    one, "colour" is refused (E0651).
+
+    Conditionals are softmax over values of exact gains: where the target is `Local` those of the sites that are drawn, else
+    of all at once. Where gains are estimates, and for blocks of a target that is not `Local`, each value costs an evaluation
+    of the log density.
 
     Info: acceptance_rate (always one).
     """
+
+    scan: Literal["colour", "systematic", "random"] | None = None
+    block: int = 1
+
+    def __post_init__(self) -> None:
+        if self.scan == "colour" and self.block > 1:
+            raise DiagnosticError(
+                [
+                    Diagnostic(
+                        "E0651",
+                        f"`gibbs(scan = colour, block = {self.block})`: sites of a colour are drawn each by itself",
+                        fix="leave `scan` out, or write `scan = systematic` or `scan = random`",
+                    )
+                ]
+            )
 
     @property
     def scope(self) -> Literal["chain", "ensemble"]:
@@ -49,23 +70,62 @@ class Gibbs:
 
     def step(self, target: Target, tune: tuple[()], state: GibbsState, key: PRNGKey) -> tuple[GibbsState, Info]:
         facts = target.facts
-        # A site is drawn once a sweep, so one uniform each serves all colours.
-        parts = tuple(jnp.split(uniforms(key, facts.discrete), list(accumulate(facts.sites))[:-1]))
-        if facts.gains != "exact" or not facts.colours:
-            code = _by_site(target, state.x, parts)
-        elif facts.reach:
-            code = _by_neighbours(cast(Local, target), state.x, parts)
+        coloured = facts.gains == "exact" and facts.colours > 0 and self.scan in (None, "colour") and self.block == 1
+        # A site is drawn once a sweep, so one uniform each serves all colours, and one more to choose it.
+        count = facts.discrete * (2 if self.scan == "random" else 1)
+        parts = tuple(jnp.split(uniforms(key, count), list(accumulate(facts.sites))))
+        if coloured and facts.reach:
+            code = _by_neighbours(cast(Local, target), state.x, parts[:-1])
+        elif coloured:
+            code = _by_colour(target, state.x, parts[:-1])
         else:
-            code = _by_colour(target, state.x, parts)
+            code = self._by_block(target, state.x, parts)
         return GibbsState(Point(state.x.real, code)), {"acceptance_rate": jnp.ones(())}
 
     def tuning(self, target: Target) -> tuple[tuple[()], tuple[()]]:
+        for cardinality, count in zip(target.facts.cardinalities, target.facts.sites, strict=True):
+            block = min(self.block, count)
+            if block > 1:
+                require_few("gibbs", cardinality**block, f"{block} sites of {cardinality} values")
         return (), ()
 
     def adapt(
         self, phase: Phase, tune: tuple[()], memory: tuple[()], state: GibbsState, info: Info
     ) -> tuple[tuple[()], tuple[()]]:
         return tune, memory
+
+    def _by_block(self, target: Target, x: Point, parts: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Blocks of each code array; the last of them ends where the array does, though it may begin in the one before."""
+        facts = target.facts
+        starts = jnp.split(parts[-1], list(accumulate(facts.sites))[:-1]) if self.scan == "random" else None
+        for group, (cardinality, count) in enumerate(zip(facts.cardinalities, facts.sites, strict=True)):
+            if not count:
+                continue
+            block = min(self.block, count)
+            values = jnp.asarray(grid(cardinality, block))
+
+            def update(
+                turn: Array,
+                x: Point,
+                group: int = group,
+                count: int = count,
+                block: int = block,
+                values: Array = values,
+            ) -> Point:
+                if starts is None:
+                    start = jnp.minimum(turn * block, count - block)
+                else:
+                    start = jnp.floor(starts[group][turn] * (count - block + 1)).astype(jnp.int32)
+                sites = start + jnp.arange(block)
+                if block == 1 and facts.gains == "exact":
+                    weights = gains_at(target, x, group, sites)[0]
+                else:
+                    weights = logits(target, x, group, sites, values)
+                drawn = values[invert_logits(weights, parts[group][turn])]
+                return with_values(x, group, sites, drawn)
+
+            x = lax.fori_loop(0, -(-count // block), update, x)
+        return x.code
 
 
 def _by_colour(target: Target, x: Point, uniforms: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -98,20 +158,4 @@ def _by_neighbours(target: Local, x: Point, uniforms: tuple[Array, ...]) -> tupl
         return lax.fori_loop(0, colours, update, code)
     for colour in range(colours):
         code = update(colour, code)
-    return code
-
-
-def _by_site(target: Target, x: Point, uniforms: tuple[Array, ...]) -> tuple[Array, ...]:
-    code = x.code
-    for position, (cardinality, count) in enumerate(zip(target.facts.cardinalities, target.facts.sites, strict=True)):
-        values = jnp.arange(cardinality, dtype=code[position].dtype)
-
-        def update(site: Array, code: tuple[Array, ...], position: int = position, values: Array = values):
-            def with_value(value: Array) -> tuple[Array, ...]:
-                return (*code[:position], code[position].at[site].set(value), *code[position + 1 :])
-
-            logits = jax.vmap(lambda value: target.log_density(Point(x.real, with_value(value))))(values)
-            return with_value(invert_logits(logits, uniforms[position][site]).astype(values.dtype))
-
-        code = lax.fori_loop(0, count, update, code)
     return code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
+from math import log
 from typing import Any, Literal, NamedTuple, cast
 
 import jax
@@ -11,18 +12,12 @@ import jax.numpy as jnp
 from jax import Array
 
 from energylang.diagnostics import Diagnostic, DiagnosticError
+from energylang.methods._adaptation import Search, search, start_search
+from energylang.methods._balanced import WEIGHTS, require_choice
 from energylang.methods._categorical import Weights, draw, finite_peak, folded, invert_logits
 from energylang.methods._ledger import Ledger, moved, opened, worth_following
 from energylang.model import Facts, Info, Local, Phase, Point, PRNGKey, Target
 from energylang.threefry import uniforms as uniform
-
-WEIGHTS = {
-    "sqrt": lambda gain: 0.5 * gain,
-    "ratio": jax.nn.log_sigmoid,
-    "max": lambda gain: jnp.maximum(gain, 0.0),
-    "min": lambda gain: jnp.minimum(gain, 0.0),
-}
-"""log g(exp(gain)) of the locally balanced g(t) = sqrt t, t / (1 + t), max(1, t) and min(1, t) (Zanella 2020)."""
 
 
 class Proposal(NamedTuple):
@@ -51,14 +46,6 @@ class GwgTuning(NamedTuple):
     """flips: scalar, how many draws a step makes (rounded)."""
 
     flips: Array
-
-
-class GwgMemory(NamedTuple):
-    """flips: scalar, the moving iterate. mean: its mean over the second half of warm-up. count: terms of that mean."""
-
-    flips: Array
-    mean: Array
-    count: Array
 
 
 @dataclass(frozen=True)
@@ -182,22 +169,20 @@ class Gwg:
         kept = jax.tree.map(lambda new, old: jnp.where(accept, new, old), proposed, state)
         return kept, _info(log_ratio, tune)
 
-    def tuning(self, target: Target) -> tuple[GwgTuning, GwgMemory | tuple[()]]:
+    def tuning(self, target: Target) -> tuple[GwgTuning, Search | tuple[()]]:
+        require_choice("gwg", target.facts)
         if not self.adaptive:
             return GwgTuning(jnp.asarray(float(self.flips))), ()
-        flips = jnp.asarray(1.0)
-        return GwgTuning(flips), GwgMemory(flips, jnp.zeros(()), jnp.zeros(()))
+        return GwgTuning(jnp.ones(())), start_search(jnp.zeros(()))
 
     def adapt(
-        self, phase: Phase, tune: GwgTuning, memory: GwgMemory | tuple[()], state: GwgState, info: Info
-    ) -> tuple[GwgTuning, GwgMemory | tuple[()]]:
-        if not isinstance(memory, GwgMemory):
+        self, phase: Phase, tune: GwgTuning, memory: Search | tuple[()], state: GwgState, info: Info
+    ) -> tuple[GwgTuning, Search | tuple[()]]:
+        if not isinstance(memory, Search):
             return tune, memory
-        flips = jnp.clip(memory.flips + info["acceptance_rate"] - self.target_acceptance, 1.0, self.flips)
-        counted = phase.progress > 0.5
-        count = memory.count + counted
-        mean = memory.mean + jnp.where(counted, (flips - memory.mean) / jnp.maximum(count, 1.0), 0.0)
-        return GwgTuning(jnp.where(phase.last, mean, flips)), GwgMemory(flips, mean, count)
+        excess = info["acceptance_rate"] - self.target_acceptance
+        log_flips, memory = search(phase, memory, excess, 0.0, log(self.flips))
+        return GwgTuning(jnp.exp(log_flips)), memory
 
 
 def _info(log_ratio: Array, tune: GwgTuning) -> Info:

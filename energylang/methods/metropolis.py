@@ -9,12 +9,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from energylang.methods._adaptation import Search, search, start_search
 from energylang.model import UNBOUNDED, Info, Phase, Point, PRNGKey, Target
 
 LONGEST = 2**30
 """Steps are cut here, so that a proposal beyond 32 bits wraps to a negative number, which has no mass."""
-DECAY = 0.6
-"""The gain of the adaptation falls as the number of steps to the power -0.6 (Andrieu and Thoms 2008)."""
 
 
 class MetropolisState(NamedTuple):
@@ -29,15 +28,6 @@ class MetropolisTuning(NamedTuple):
     """log_scale: float[D], of the steps of each site."""
 
     log_scale: Array
-
-
-class MetropolisMemory(NamedTuple):
-    """log_scale: float[D], the moving iterate. mean: its mean over the second half of warm-up. steps, count: scalars."""
-
-    log_scale: Array
-    mean: Array
-    steps: Array
-    count: Array
 
 
 @dataclass(frozen=True)
@@ -103,17 +93,12 @@ class Metropolis:
         whole = jnp.minimum(length, LONGEST).astype(jnp.int32)
         return jnp.where(sign < 0.5, -whole, whole)
 
-    def tuning(self, target: Target) -> tuple[MetropolisTuning, MetropolisMemory]:
+    def tuning(self, target: Target) -> tuple[MetropolisTuning, Search]:
         zeros = jnp.zeros(target.facts.counts)
-        return MetropolisTuning(zeros), MetropolisMemory(zeros, zeros, jnp.zeros(()), jnp.zeros(()))
+        return MetropolisTuning(zeros), start_search(zeros)
 
     def adapt(
-        self, phase: Phase, tune: MetropolisTuning, memory: MetropolisMemory, state: MetropolisState, info: Info
-    ) -> tuple[MetropolisTuning, MetropolisMemory]:
-        steps = memory.steps + 1.0
-        gain = 2.0 * steps**-DECAY
-        log_scale = jnp.clip(memory.log_scale + gain * (state.accepted - self.target_acceptance), -5.0, 20.0)
-        counted = phase.progress > 0.5
-        count = memory.count + counted
-        mean = memory.mean + jnp.where(counted, (log_scale - memory.mean) / jnp.maximum(count, 1.0), 0.0)
-        return MetropolisTuning(jnp.where(phase.last, mean, log_scale)), MetropolisMemory(log_scale, mean, steps, count)
+        self, phase: Phase, tune: MetropolisTuning, memory: Search, state: MetropolisState, info: Info
+    ) -> tuple[MetropolisTuning, Search]:
+        log_scale, memory = search(phase, memory, state.accepted - self.target_acceptance, -5.0, 20.0)
+        return MetropolisTuning(log_scale), memory

@@ -1,4 +1,4 @@
-"""gwg and gibbs, on every discrete space: exact draws stay exact, a point mass spreads, wrong twins are rejected.
+"""Samplers of discrete variables on every discrete space: exact draws stay exact, a point mass spreads, wrong twins are rejected.
 
 LANES lanes, Pearson's chi-square over all 54 to 81 configurations, level 1e-6. A law with Cohen's w above 0.097
 (sqrt sum (p - q)^2 / q) fails with probability 0.999 (`test_the_stated_effect`).
@@ -15,11 +15,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import energylang
 from energylang.diagnostics import DiagnosticError
+from energylang.methods._categorical import invert_logits
+from energylang.methods._factorised import FactorisedTuning
+from energylang.methods.dlmc import Dlmc, DlmcForward
+from energylang.methods.dmala import Dmala
 from energylang.methods.enumerate import log_probabilities
 from energylang.methods.gibbs import Gibbs, GibbsState
 from energylang.methods.gwg import Gwg, GwgTuning
+from energylang.methods.hamming_ball import HammingBall
+from energylang.methods.pas import Pas, PasTuning
+from energylang.methods.random_walk import RandomWalk, WalkTuning
 from energylang.model import Facts, Phase, Point
+from energylang.run.mixing import effective_size, split_chains
 from tests.support import invariance
 from tests.support.targets import DISCRETE, HandTarget, discrete, numbers
 
@@ -59,29 +68,117 @@ class Still:
         return state, {"acceptance_rate": jnp.ones(())}
 
 
+class Alone(Gibbs):
+    """Blocks whose sites are drawn each from its own conditional, given the old values of the others."""
+
+    def _by_block(self, target: Any, x: Point, parts: Any) -> Any:
+        gains, code = target.gains(x), list(x.code)
+        for group, (gain, part) in enumerate(zip(gains, parts, strict=False)):
+            block = min(self.block, gain.shape[0])
+            drawn = invert_logits(gain[:block], part[:block])
+            code[group] = code[group].at[:block].set(drawn.astype(code[group].dtype))
+        return tuple(code)
+
+
+class AroundX(HammingBall):
+    """A Hamming ball around x itself, without the auxiliary point: likely values near the edge are seen too often."""
+
+    def draw(self, target: Any, x: Point, group: int, sites: Any, uniform: Any) -> Point:
+        return super().draw(target, x, group, sites, uniform * jnp.asarray([0.0, 1.0]))
+
+
+class OneWayPas(Pas):
+    """PAS that accepts by the target alone. (The way back in the order of the way there would be exact, too.)"""
+
+    def path(self, state: Any, end: Point, draws: Any, reverse: bool) -> Any:
+        return jnp.zeros(())
+
+
+class Valueless(Pas):
+    """PAS without the probabilities of values, as the reference code of DISCS has it: those of sites alone."""
+
+    def path(self, state: Any, end: Point, draws: Any, reverse: bool) -> Any:
+        return super().path(state._replace(values=((),) * len(state.values)), end, draws, reverse)
+
+
+class OneWayDmala(Dmala):
+    """DMALA that accepts by the target alone, as if the proposal were symmetric; and so the two below."""
+
+    def log_ratio(self, *_: Any) -> Any:
+        return jnp.zeros(())
+
+
+class OneWayDlmc(Dlmc):
+    log_ratio = OneWayDmala.log_ratio
+
+
+class OneWayDlmcForward(DlmcForward):
+    log_ratio = OneWayDmala.log_ratio
+
+
+class Wanderer(RandomWalk):
+    """A random walk that takes every proposal."""
+
+    def step(self, target: Any, tune: Any, state: Any, key: Any) -> tuple[Any, Any]:
+        return super().step(target, tune, state._replace(log_density=jnp.asarray(-1e9)), key)
+
+
 def flips(number: float) -> GwgTuning:
     return GwgTuning(jnp.asarray(number))
 
 
+def time(tau: float) -> FactorisedTuning:
+    return FactorisedTuning(jnp.asarray(tau))
+
+
+ALONG = PasTuning(jnp.asarray(2.4))
 METHODS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "gibbs-colours": (Gibbs(), (), {}),
     "gibbs-sites": (Gibbs(), (), {"dense": True}),
+    "gibbs-random": (Gibbs(scan="random"), (), {"quality": "estimate"}),
+    "gibbs-blocks": (Gibbs(block=3), (), {}),
+    "hamming-ball": (HammingBall(block=3), (), {}),
     "gwg-exact": (Gwg(), flips(1.0), {}),
     "gwg-estimate": (Gwg(), flips(1.0), {"quality": "estimate"}),
     "gwg-three-flips": (Gwg(flips=4, adaptive=True), flips(3.4), {}),
     "gwg-estimate-three-flips": (Gwg(flips=3), flips(3.0), {"quality": "estimate"}),
+    "random-walk": (RandomWalk(), WalkTuning(jnp.asarray(1.5)), {}),
+    "pas": (Pas(flips=4), ALONG, {"known": True}),
+    "dmala": (Dmala(), time(0.4), {}),
+    "dlmc": (Dlmc(), time(0.4), {"known": True}),
+    "dlmc-forward": (DlmcForward(), time(0.4), {"quality": "estimate"}),
 }
 """Kernel, tuning, and what is said of the target."""
-WEIGHTED: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+VARIANTS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     f"gwg-{weight}-{quality}": (Gwg(weight=weight), flips(1.0), {"quality": quality})
     for weight in ("ratio", "max", "min")
     for quality in ("exact", "estimate")
+} | {
+    "hamming-ball-two": (HammingBall(block=3, radius=2), (), {}),
+    "pas-max": (Pas(weight="max"), ALONG, {"quality": "estimate"}),
+    "dmala-min": (Dmala(weight="min"), time(0.4), {"quality": "estimate"}),
+    "dmala-known": (Dmala(), time(0.4), {"known": True}),
+    "dlmc-ratio": (Dlmc(weight="ratio"), time(0.4), {}),
+    "dlmc-forward-max": (DlmcForward(weight="max"), time(0.4), {}),
 }
+"""On the mixed space."""
 TWINS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "hopeful": (Hopeful(), flips(1.0), {}),
     "one-way": (OneWay(), flips(1.0), {"quality": "estimate"}),
+    "alone": (Alone(block=3), (), {"dense": True}),
+    "around-x": (AroundX(block=3), (), {}),
+    "wanderer": (Wanderer(), WalkTuning(jnp.asarray(1.5)), {}),
+    "one-way-pas": (OneWayPas(flips=4), ALONG, {}),
+    "one-way-dmala": (OneWayDmala(), time(0.4), {}),
+    "one-way-dlmc": (OneWayDlmc(), time(0.4), {}),
+    "one-way-dlmc-forward": (OneWayDlmcForward(), time(0.4), {}),
+}
+MORE_TWINS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+    "valueless": (Valueless(flips=4), ALONG, {}),
     "still": (Still(), (), {}),
 }
+SPREAD = {"gibbs": 20, "hamming": 20, "pas": 20, "dmala": 40, "dlmc": 40}
+"""Steps from a point mass; 80 where none is given."""
 
 
 @cache
@@ -100,7 +197,7 @@ def configurations(space: str, dense: bool, rows: np.ndarray) -> Point:
 
 def misfit(name: str, space: str, begin: str, law: HandTarget | None = None) -> float:
     """Pearson's statistic over its threshold, after a run that begins at exact draws or at a point mass."""
-    kernel, tune, said = (METHODS | WEIGHTED | TWINS)[name]
+    kernel, tune, said = (METHODS | VARIANTS | TWINS | MORE_TWINS)[name]
     number = invariance.seed(f"{name}/{space}/{begin}")
     dense = said.get("dense", False)
     _, probabilities = oracle(space, dense)
@@ -110,7 +207,7 @@ def misfit(name: str, space: str, begin: str, law: HandTarget | None = None) -> 
     else:
         rows = np.full(LANES, np.argmin(probabilities))
     x = configurations(space, dense, rows)
-    spread = 20 if name.startswith("gibbs") else 80
+    spread = SPREAD.get(name.split("-")[0], 80)
     steps = 5 if begin == "exact" else spread
     ends, _ = invariance.evolve(kernel, law, tune, x, jax.random.key(number), steps)
     statistic, threshold = invariance.chi_square(numbers(law.facts, ends.code), probabilities)
@@ -134,15 +231,20 @@ def test_a_point_mass_spreads(method: str, space: str) -> None:
 
 
 @pytest.mark.parametrize("begin", ["exact", "mass"])
-@pytest.mark.parametrize("method", WEIGHTED)
-def test_every_balanced_weight(method: str, begin: str) -> None:
+@pytest.mark.parametrize("method", VARIANTS)
+def test_every_balanced_weight_and_radius(method: str, begin: str) -> None:
     assert misfit(method, "mixed", begin) < 1
 
 
 @pytest.mark.parametrize("space", DISCRETE)
-@pytest.mark.parametrize("twin", ["hopeful", "one-way"])
-def test_gwg_without_its_correction_is_rejected(twin: str, space: str) -> None:
+@pytest.mark.parametrize("twin", TWINS)
+def test_a_broken_twin_is_rejected(twin: str, space: str) -> None:
     assert misfit(twin, space, "exact") > 1
+
+
+@pytest.mark.parametrize("space", ["categorical", "mixed"])
+def test_a_path_without_its_values_is_rejected(space: str) -> None:
+    assert misfit("valueless", space, "exact") > 1
 
 
 @pytest.mark.parametrize("space", DISCRETE)
@@ -201,6 +303,45 @@ def test_the_number_of_flips_is_learned_and_then_stays() -> None:
 def test_adaptive_needs_more_than_one_flip() -> None:
     with pytest.raises(DiagnosticError, match="E0647"):
         Gwg(adaptive=True)
+
+
+def test_blocks_of_too_many_values_are_refused() -> None:
+    law = discrete("categorical")
+    with pytest.raises(DiagnosticError, match="E0650"):
+        Gibbs(block=16).tuning(replace(law, definition=replace(law.definition, sites=(20,))))
+    with pytest.raises(DiagnosticError, match="E0650"):
+        HammingBall(block=16, radius=8).tuning(replace(law, definition=replace(law.definition, sites=(20,))))
+    with pytest.raises(DiagnosticError, match="E0651"):
+        Gibbs(scan="colour", block=2)
+    assert Gibbs(block=16).tuning(law) == ((), ())
+
+
+@pytest.mark.parametrize("kernel", [Gwg(), Pas(), Dmala(), Dlmc(), DlmcForward(), RandomWalk()])
+def test_one_value_is_nothing_to_propose(kernel: Any) -> None:
+    with pytest.raises(DiagnosticError, match="E0652"):
+        kernel.tuning(energylang.compile("energy e(c: cat(1)[4]) = sum(c)")["e"].target())
+
+
+MANY = "energy e(c: cat(1)[2], s: spin[3], d: cat(3)[2]) = sum(c) - 0.3 * sum(s) - 0.4 * sum(d == 1)"
+
+
+@pytest.mark.parametrize("method", ["pas", "hamming_ball(block = 2)"])
+def test_sites_of_one_value_stand_beside_others(method: str) -> None:
+    """Within six standard errors of the exact means, tanh 0.3 and e^0.4 / (2 + e^0.4), by the effective sample size."""
+    run = energylang.compile(MANY)["e"].sample(method=method, draws=2000, warmup=300)
+    assert not run["c"].any()
+    for series, exact in ((run["s"], np.tanh(0.3)), (run["d"] == 1, np.exp(0.4) / (2 + np.exp(0.4)))):
+        series = np.asarray(series, float).mean(axis=-1)
+        size = effective_size(split_chains(series[None]))[0]
+        assert abs(series.mean() - exact) < 6 * series.std() / np.sqrt(size)
+
+
+@pytest.mark.parametrize("method", ["pas", "dlmc", "random_walk"])
+def test_a_chain_that_never_accepts_is_said_so(method: str) -> None:
+    with pytest.raises(DiagnosticError, match="E0803"):
+        energylang.compile("energy e(s: spin[4]) = 1e6 * (s[0] + s[1] + s[2] + s[3])")["e"].sample(
+            method=method, draws=200, warmup=200, chains=1
+        )
 
 
 def test_large_tables_draw_what_they_say() -> None:

@@ -15,7 +15,7 @@ from jax.nn import log_sigmoid
 from scipy import stats
 
 from energylang.methods.blocks import merge, restrict
-from energylang.model import Facts, Outputs, Point, Selection
+from energylang.model import Facts, Outputs, Point, Selection, TermFact
 
 
 class Definition(Protocol):
@@ -238,10 +238,11 @@ class Pairwise:
     sites: tuple[int, ...]
     quality: str = "exact"
     colours: int = 2
+    terms: tuple[TermFact, ...] = ()
 
     @property
     def facts(self) -> Facts:
-        return Facts(0, self.cardinalities, self.sites, self.quality, self.colours)  # pyright: ignore
+        return Facts(0, self.cardinalities, self.sites, self.quality, self.colours, terms=self.terms)  # pyright: ignore
 
     @property
     def variables(self) -> Mapping[str, Selection]:
@@ -281,9 +282,13 @@ class Pairwise:
 
 
 def pairwise(
-    values: Mapping[int, np.ndarray], sites: Mapping[int, int], quality: str = "exact", dense: bool = False
-) -> HandTarget:
-    """A pairwise target: feature tables and numbers of sites by cardinality; bipartite (two colours) unless `dense`."""
+    values: Mapping[int, np.ndarray], sites: Mapping[int, int], quality: str = "exact", dense: bool = False,
+    known: bool = False,
+) -> HandTarget:  # fmt: skip
+    """A pairwise target: feature tables and numbers of sites by cardinality; bipartite (two colours) unless `dense`.
+
+    known: whether its facts say that it is pairwise.
+    """
     rng = np.random.default_rng(7)
     cardinalities = tuple(sorted(sites))
     counts = tuple(sites[k] for k in cardinalities)
@@ -300,7 +305,8 @@ def pairwise(
         "features": tuple(jnp.asarray(values[k], jnp.float32) for k in cardinalities),
         "colours": tuple(jnp.asarray(c, jnp.int32) for c in np.split(colours, np.cumsum(counts)[:-1])),
     }
-    return target(Pairwise(cardinalities, counts, quality, 0 if dense else 2), data)
+    terms = (TermFact("gather", total * total, 2, "J"),) if known else ()
+    return target(Pairwise(cardinalities, counts, quality, 0 if dense else 2, terms), data)
 
 
 SPIN = {2: np.array([[-1.0, 0, 0], [1, 0, 0]])}
@@ -308,12 +314,12 @@ BINARY = {2: np.array([[0.0, 0, 0], [1, 0, 0]])}
 CATEGORICAL = {3: np.eye(3)}
 
 
-def discrete(space: str, quality: str = "exact", dense: bool = False) -> HandTarget:
+def discrete(space: str, quality: str = "exact", dense: bool = False, known: bool = False) -> HandTarget:
     """The target of a discrete space: spin[6], binary[6], cat(3)[4], or mixed binary[3] with cat(3)[2]."""
     if space == "mixed":
-        return pairwise(BINARY | CATEGORICAL, {2: 3, 3: 2}, quality, dense)
+        return pairwise(BINARY | CATEGORICAL, {2: 3, 3: 2}, quality, dense, known)
     values = {"spin": SPIN, "binary": BINARY, "categorical": CATEGORICAL}[space]
-    return pairwise(values, {3: 4} if space == "categorical" else {2: 6}, quality, dense)
+    return pairwise(values, {3: 4} if space == "categorical" else {2: 6}, quality, dense, known)
 
 
 DISCRETE = ("spin", "binary", "categorical", "mixed")
