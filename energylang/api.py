@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import jax
 import numpy as np
@@ -24,12 +24,14 @@ from energylang.describe import energy_html, model_html, signature
 from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics, suggest
 from energylang.export.artefact import PLATFORMS, write
 from energylang.graphs.graph import Graph
+from energylang.ir.constrained import constrained
 from energylang.ir.nodes import Energy as EnergyNode
 from energylang.ir.nodes import Normalisation, Program, Task
 from energylang.lower.data import Bound
 from energylang.lower.data import bind as bind_data
 from energylang.lower.energy import CompiledEnergy, compile_energy
 from energylang.lower.externs import fill
+from energylang.lower.problem import weighted
 from energylang.lower.target import EnergyTarget
 from energylang.lower.verify import verify_structure
 from energylang.model import PRNGKey, Scalar
@@ -42,6 +44,7 @@ from energylang.tasks import (
     require_observed,
     require_prior,
     resolve_bindings,
+    resolve_constraints,
     resolve_method,
     resolve_options,
     with_conditions,
@@ -49,6 +52,7 @@ from energylang.tasks import (
 )
 
 if TYPE_CHECKING:
+    from energylang.run.optimum import Optimum
     from energylang.run.progress import Progress
     from energylang.run.result import Run
     from energylang.run.train import Training
@@ -189,6 +193,8 @@ class Model:
             energy = self._compiled(node, wider, energy.compiled.params if energy is not None else None)
         elif energy is None:
             energy = self[name]
+        if verb == "optimize":
+            return self._search_plan(energy, call, given, bindings)
         reason = "the prior is drawn, one variable after another" if given.get("prior") else "asked for"
         if verb == "evidence" and call == MethodCall("auto") and node.normalisation is not Normalisation.UNKNOWN:
             reason = f"the energy is normalised ({node.reason}): log Z is 0"
@@ -200,6 +206,27 @@ class Model:
                 problem = f"no method fits `{verb}` of `{energy.name}`: for `{call.name}`, {why_not}"
                 raise DiagnosticError([Diagnostic("E0604", problem, fix="`energylang methods` lists what each needs")])
         return Plan(verb, energy, call, reason, with_counts(verb, given, call), bindings)
+
+    def _search_plan(self, energy: Energy, call: MethodCall, given: dict[str, Any], bindings: dict[str, Any]) -> Plan:
+        """The plan of `optimize`: its constraints are part of what is compiled."""
+        node, bound = energy.node, self.bound
+        if node.conditions:
+            bound = with_conditions(node, bindings, bound)
+        chosen = resolve_constraints(node, self.program.constraints, given["constraints"], call)
+        whole, reason = constrained(node, chosen), "asked for"
+        if chosen:
+            compiled = compile_energy(whole.energy, bound, energy.compiled.params, seed=self.seed)
+            probed = Bound(weighted(bound.values), bound.dims, bound.origins)
+            verify_structure(compiled.program, probed, compiled.values)
+            energy = Energy(compiled, self)
+        if methods()[call.name].protocol == "choice":
+            call, reason = build(call).choose(energy.compiled.program.facts, "optimize")
+            resolve_constraints(node, self.program.constraints, given["constraints"], call)
+        return Plan("optimize", energy, call, reason, given, bindings, whole=whole)
+
+    def optimize(self, of: str | None = None, **arguments: Any) -> Optimum:
+        """Find the lowest energy, the only one's or that of the file's task; arguments as `Energy.optimize`."""
+        return cast("Optimum", _run(self, "optimize", of, arguments))
 
     def sample(self, of: str | None = None, **arguments: Any) -> Run:
         """Draw from an energy, the only one or that of the file's task by default; arguments as `Energy.sample`."""
@@ -357,6 +384,15 @@ class Energy:
     def evidence(self, **arguments: Any) -> Run:
         """Estimate log Z, with its error: method, on, draws, seed; out, resume, progress, threads."""
         return _run(self.model, "evidence", self.name, arguments, self)
+
+    def optimize(self, **arguments: Any) -> Optimum:
+        """Find the point of the lowest energy, no Jacobian in it, that satisfies the constraints.
+
+        method, on (values of conditions), steps, chains (restarts), seed; constraints (names; `[]` for none; without it
+        all of the file about the energy), tolerance; init ("random", or where restarts begin: values by variable, a
+        file of them, a Run); refine, thin, budget (seconds, or "2m"); out, resume, progress, threads, chunk.
+        """
+        return cast("Optimum", _run(self.model, "optimize", self.name, arguments, self))
 
     def train(
         self, *, method: str | MethodCall | None = None, on: Mapping[str, Any] | None = None, out: str | Path | None = None,

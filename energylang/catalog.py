@@ -23,12 +23,12 @@ class Option:
     """One option of a method or of a run.
 
     `minimum` and `maximum` are inclusive unless `open` (then both are exclusive). `choices` are bare names. "aim" and "time"
-    are texts that `energylang.stopping` reads. `default` None means that the method or the driver decides, as `doc` says.
+    are texts that `energylang.stopping` reads; "names" is a list of names, settled to a text with commas. `default` None means that the method or the driver decides, as `doc` says.
     files: whether the name of a file, as a text, may stand in the place of a choice; in Python the values themselves may.
     """
 
     name: str
-    type: Literal["real", "int", "bool", "choice", "string", "aim", "time"]
+    type: Literal["real", "int", "bool", "choice", "string", "aim", "time", "names"]
     default: Value | None
     doc: str
     minimum: float | None = None
@@ -54,7 +54,7 @@ class Method:
     """
 
     name: str
-    protocol: Literal["kernel", "path", "objective", "choice"]
+    protocol: Literal["kernel", "path", "objective", "search", "choice"]
     tasks: tuple[Verb, ...]
     moves: Literal["continuous", "discrete", "counts", "any"]
     summary: str
@@ -131,7 +131,7 @@ BUILT_IN: tuple[Method, ...] = (
     Method(
         "auto",
         protocol="choice",
-        tasks=("sample", "evidence", "train"),
+        tasks=("sample", "evidence", "train", "optimize"),
         moves="any",
         summary="chooses a method from what the analyses found, and says why",
         source="the rules are in energylang/methods/auto.py",
@@ -527,6 +527,61 @@ BUILT_IN: tuple[Method, ...] = (
         needs=("normalised", "params"),
         lanes={"cpu": 1, "accelerator": 1},
     ),
+    Method(
+        "descent",
+        protocol="search",
+        tasks=("optimize",),
+        moves="continuous",
+        summary="descent along gradients, constraints by augmented Lagrangians",
+        source="Liu and Nocedal 1989, Math. Programming 45; Birgin and Martinez 2014, SIAM, algorithm 4.1",
+        factory="energylang.methods.descent:Descent",
+        tests="tests/methods/test_descent.py",
+        options=(
+            Option(
+                "optimizer",
+                "choice",
+                "lbfgs",
+                "what takes the steps: lbfgs searches along lines",
+                choices=("lbfgs", "adam"),
+            ),
+            Option("learning_rate", "real", 0.05, "step size of adam", minimum=0, open=True),
+            Option("penalty", "real", None, "first weight of the squares of what is missed", minimum=0, open=True),
+        ),
+        lanes={"cpu": 4, "accelerator": 256},
+    ),
+    Method(
+        "anneal",
+        protocol="search",
+        tasks=("optimize",),
+        moves="any",
+        summary="a Markov chain whose temperature falls, then the best single changes",
+        source="Kirkpatrick, Gelatt and Vecchi 1983, Science 220(4598); Sun et al. 2023, arXiv:2209.08040",
+        factory="energylang.methods.anneal:Anneal",
+        tests="tests/methods/test_optimize.py",
+        options=(
+            Option(
+                "start",
+                "real",
+                None,
+                "first temperature; otherwise what a single change typically costs",
+                minimum=0,
+                open=True,
+            ),
+            Option("end", "real", None, "last temperature; otherwise a fiftieth of the first", minimum=0, open=True),
+            Option("schedule", "choice", "geometric", "how the temperature falls", choices=("geometric", "linear")),
+            Option(
+                "penalty",
+                "real",
+                None,
+                "first weight of violations; otherwise what a single change can gain at most. It adapts",
+                minimum=0,
+                open=True,
+            ),
+        ),
+        needs=("inner",),
+        combines=True,
+        lanes={"cpu": 8, "accelerator": 1024},
+    ),
 )
 
 
@@ -641,7 +696,29 @@ RUN_OPTIONS: dict[Verb, tuple[Option, ...]] = {
         Option("seed", "int", 0, "root of every random key", minimum=0, maximum=2**63 - 1),
     ),
     "test": (),
-    "optimize": (),
+    "optimize": (
+        Option("steps", "int", 2000, "steps of each restart, over which `anneal` cools", minimum=1),
+        Option("chains", "int", 16, "independent restarts", minimum=1),
+        Option("seed", "int", 0, "root of every random key", minimum=0, maximum=2**63 - 1),
+        Option("init", "choice", "random", "where restarts begin", choices=("random",), files=True),
+        Option("constraints", "names", None, "constraints to satisfy; without it those of the file about the energy"),
+        Option(
+            "tolerance",
+            "real",
+            None,
+            "violation up to which a point is feasible; 1e-4 where reals are constrained, else 0",
+            minimum=0,
+        ),
+        Option("refine", "bool", True, "end each restart with the best single changes until none is left"),
+        Option(
+            "thin",
+            "int",
+            None,
+            "steps between two entries of the trace, at one temperature; about a thousand entries otherwise",
+            minimum=1,
+        ),
+        Option("budget", "time", None, "end after this time with the best so far: `90s`, `2m`, `1h`"),
+    ),
 }
 
 

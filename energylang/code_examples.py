@@ -73,7 +73,7 @@ CODE_EXAMPLES: dict[str, str] = {
     "E0421": "energy e(x: interval(0, 1)) {\n  x ~ truncate(normal(0, 1), 1, 0)\n}\n",
     "E0422": "energy e(x: interval(-pi, 0)) {\n  x ~ truncate(von_mises(0, 1), upper = 0)\n}\n",
     # blocks and normalisation
-    "E0500": "constraint c(x: real) = x\nenergy e(x: real) = x^2\n",
+    "E0500": "score c(x: real) = x\nenergy e(x: real) = x^2\n",
     "E0501": "energy e(x: positive) {\n  log(x) ~ normal(0, 1)\n}\n",
     "E0502": "energy e(x: real) {\n  x ~ 3\n}\n",
     "E0503": "param w: real = 0\nlet a = 2 * w\nenergy e(x: real) = a * x^2\n",
@@ -88,6 +88,10 @@ CODE_EXAMPLES: dict[str, str] = {
     "E0517": "energy a(x: real) = x^4\nenergy e(x: real) {\n  x ~ a()\n}\n",
     "E0530": "distribution d(x: real | m: real) = (x - m)^2\nenergy e(x: real) {\n  x ~ normal(0, 1)\n  report y ~ d(x)\n}\n",
     # tasks and methods
+    "E0660": "energy e(x: real) = x^2\nconstraint c(x: real) = x - 1\n",
+    "E0661": "energy e(x: real) = x^2\nconstraint c(x: real) = x >= 1\nenergy both = product(e, c)\n",
+    "E0662": "energy e(x: real) = x^2\nconstraint c(x: real) = x > 1\n",
+    "E0663": "energy e(x: real) = x^2\nconstraint c(y: real) = y >= 1\noptimize e\n",
     "E0600": "energy schools(x: real) = x^2\nsample school with nuts()\n",
     "E0601": _NORMAL + "sample e with nutts()\n",
     "E0602": _NORMAL + "sample e with nuts(accept = 0.9)\n",

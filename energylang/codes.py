@@ -411,6 +411,30 @@ _register(
             "The energy has conditions, and nothing binds them: add `on (name = value)` to the task, or give the value in Python.",
         ),
         "E0609": ("nothing to do", "The file declares no energy."),
+        "E0660": (
+            "not a constraint",
+            "`constraint name(x: …) = left <= right` compares expressions in its variables, entry by entry, by `<=`, `>=` or `==`; several comparisons are joined by `and`, or are constraints of their own. Between integers `<`, `>` and `!=` may be used too.",
+        ),
+        "E0661": (
+            "a constraint where an energy is needed",
+            "A constraint says which points `optimize` may give: `optimize size, constraints = [independent]`. It is no energy, so nothing samples it, and no composition is made of it.",
+        ),
+        "E0662": (
+            "a constraint without a distance",
+            "`optimize` needs to know by how much a constraint is missed: `a <= b` by max(0, a - b), `a == b` by the distance of a and b. Truth values of discrete variables, `or`, `not` and `!=`, count one where they do not hold; for continuous ones they have no slope, and a strict `<` has no edge.",
+        ),
+        "E0664": (
+            "annealing that heats",
+            "`anneal(…, start = T, end = t)` lowers the temperature from `start` to `end`; without them both follow from the energy.",
+        ),
+        "E0665": (
+            "a constraint that annealing cannot keep",
+            "After annealing, points are repaired by single changes of discrete variables, and reals have none. Constraints of continuous variables are kept by `descent()`, where all variables are continuous; otherwise say it by the space of the variable, or add a term that grows outside.",
+        ),
+        "E0663": (
+            "the constraint does not fit",
+            "The variables and conditions of a constraint are those of the energy that is optimised, by name, and in the same spaces. Without `constraints = […]` a task takes every constraint of the file that is about a variable of its energy.",
+        ),
     }
 )
 

@@ -1,4 +1,4 @@
-"""What lowering makes and methods see: points, targets, and the three protocols of methods.
+"""What lowering makes and methods see: points, targets, and the protocols of methods.
 
 Shapes here are those of one chain or one particle; drivers batch. Every state, tuning and memory is a pytree whose
 leaves are all arrays; methods themselves are frozen dataclasses of plain options (hashable, static under jit).
@@ -302,6 +302,73 @@ class Kernel(Protocol[S, P, A]):
 
         Of an ensemble state and info are those of all chains, each leaf with a leading dim of chains.
         """
+        ...
+
+
+class Measure(NamedTuple):
+    """A point to `optimize`: its energy, and by how much it misses the constraints, summed. Scalars."""
+
+    energy: Array
+    violation: Array
+
+
+class Problem(Protocol):
+    """What `optimize` minimises: an energy, never with a Jacobian, over the points that satisfy its constraints.
+
+    A pytree as a target is. Beside it stand the targets that kernels move on.
+    """
+
+    @property
+    def facts(self) -> Facts: ...
+
+    @property
+    def tolerance(self) -> Array:
+        """The violation up to which a point is feasible."""
+        ...
+
+    @property
+    def constrained(self) -> bool: ...
+
+    def target(self, penalty: Array | float = 0.0, objective: Array | float = 1.0) -> Target:
+        """The target with energy `objective` E + `penalty` P, P zero where feasible; one treedef for all weights."""
+        ...
+
+    def measure(self, x: Point) -> Measure: ...
+
+    def changes(self, x: Point) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        """float[D_k, k] per code array: the change of E, and of P, when one site takes each value (see `facts.gains`)."""
+        ...
+
+    def excess(self, x: Point) -> tuple[Array, Array]:
+        """What must not be above zero, and what must be zero: float[I] and float[J], all entries of all constraints."""
+        ...
+
+
+class Search(Protocol[S]):
+    """A method of `optimize`. The driver runs restarts side by side and keeps the best points; `S.x` is the Point.
+
+    A trace entry is a level: `enter` once, then some steps.
+    """
+
+    @property
+    def descends(self) -> bool:
+        """Whether it ends where no slope of the reals is left, so that nothing need descend after it."""
+        ...
+
+    def init(self, problem: Problem, x: Point, key: PRNGKey) -> S:
+        """The state at x before the first level."""
+        ...
+
+    def enter(self, problem: Problem, state: S, progress: Array, measure: Measure) -> S:
+        """The next level begins: progress in [0, 1], 0 at the first and 1 at the last; measure: of `state.x`."""
+        ...
+
+    def step(self, problem: Problem, state: S, key: PRNGKey) -> tuple[S, Info]:
+        """One step. Info: what the trace shows of it."""
+        ...
+
+    def weight(self, state: S) -> Scalar:
+        """The weight of violations now: of points that are not feasible, those count as good that it says."""
         ...
 
 

@@ -24,19 +24,22 @@ from energylang.catalog import (
     methods,
     too_few,
 )
+from energylang.check.constraints import meant, unfit, unknown
 from energylang.check.modules import new_context
 from energylang.check.tasks import method_call, option_problem, settled
 from energylang.datafiles import leaves
 from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics, suggest
 from energylang.ir.ancestry import prior, steps
+from energylang.ir.constrained import OBJECTIVE, PENALTY, Constrained
+from energylang.ir.nodes import Constraint, Task, symbols
 from energylang.ir.nodes import Energy as EnergyNode
-from energylang.ir.nodes import Task, symbols
 from energylang.lower.ancestry import require_covered
 from energylang.lower.bounds import problems_of
 from energylang.lower.data import Bound, bind_conditions
 from energylang.lower.evaluate import evaluate
 from energylang.lower.externs import fingerprint
 from energylang.lower.operations import NUMPY
+from energylang.lower.problem import LoweredProblem
 from energylang.run.files import require_replaceable
 from energylang.source import Source
 from energylang.syntax import ast
@@ -231,6 +234,29 @@ def require_prior(node: EnergyNode, method: str | MethodCall | None) -> EnergyNo
     return found
 
 
+def resolve_constraints(
+    node: EnergyNode, table: Mapping[str, Constraint], names: str | None, method: MethodCall
+) -> list[Constraint]:
+    """The constraints of `optimize`: those named, else those of the file about the energy. Raises E0663, E0665."""
+    problems = [Diagnostic("E0663", f"there is no constraint `{n}`", fix=fix) for n, fix in unknown(table, names)]
+    found = meant(node, table, names)
+    problems += [problem for c in found if (problem := unfit(c, node))]
+    mixed = any(v.space.discrete for v in node.variables)
+    spec = methods()[method.name]
+    if mixed or spec.combines:
+        problems += [
+            Diagnostic(
+                "E0665", f"`{c.name}` constrains `{v.name}`, which is continuous", c.span,
+                cause="annealing repairs discrete variables alone",
+                fix="say it by the space of the variable, or as a term" if mixed else "`with descent()` keeps such constraints",
+            )
+            for c in found for v in c.variables if not v.space.discrete
+        ]  # fmt: skip
+    if problems:
+        raise DiagnosticError(problems)
+    return found
+
+
 @dataclass(frozen=True)
 class Plan:
     """A task ready to run. known: the energy is normalised, so that its evidence needs no draws."""
@@ -242,6 +268,8 @@ class Plan:
     options: dict[str, Any]
     bindings: dict[str, Any]
     known: bool = False
+    whole: Constrained | None = None
+    """What `optimize` minimises, of which `energy` is the energy."""
 
     def run(
         self,
@@ -264,6 +292,8 @@ class Plan:
             "lanes": spec.lanes, "provenance": self.provenance(), "out": out, "resume": resume, "progress": progress,
             "threads": threads, "chunk": chunk,
         }  # fmt: skip
+        if self.whole is not None:
+            return self._search(built, common)
         target = self.energy.compiled.target(keep=self.keep(progress))
         options = {name: value for name, value in self.options.items() if name not in (*KEPT, "prior")}
         if spec.protocol == "kernel":
@@ -288,6 +318,23 @@ class Plan:
         return run_path(
             target, built, **common, **options, weighted=spec.weighted, prior=bool(self.options.get("prior"))
         )
+
+    def problem(self) -> LoweredProblem:
+        """What `optimize` minimises."""
+        assert self.whole is not None
+        weights = {name: 1.0 for name in (OBJECTIVE, PENALTY) if self.whole.names}
+        return LoweredProblem.of(self.energy.compiled.target(weights), self.whole, self.options["tolerance"])
+
+    def _search(self, built: Any, common: dict[str, Any]) -> Run:
+        from energylang.run.optimize import run_search
+        from energylang.run.starts import read_starts
+
+        problem = self.problem()
+        options = {**self.options, "refined": self.options["refine"]}
+        if options["init"] != "random":
+            options["init"] = read_starts(options["init"], problem.base, options["chains"])
+        chosen = {name: options[name] for name in ("steps", "chains", "seed", "init", "thin", "refined", "budget")}
+        return run_search(problem, built, **common, **chosen)
 
     def keep(self, progress: Progress | None) -> tuple[str, ...]:
         """What is kept of a draw beside variables and reports; of the prior data too, as far as they can be drawn."""
@@ -342,6 +389,11 @@ class Plan:
                 "consts": program.consts,
                 "functions": {n.name: fingerprint(n, bound.dims) for n in program.externs},
                 **{name: True for name in (*KEPT, "prior") if self.options.get(name)},
+                **(
+                    {"constraints": list(self.whole.names), "tolerance": self.options["tolerance"]}
+                    if self.whole
+                    else {}
+                ),
             },
             observed_data=observed,
             task=self.verb,

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from energylang.check import nets, schedules
+from energylang.check import constraints, nets, schedules
 from energylang.check.bounds import in_turn
 from energylang.check.constants import const, evaluate
 from energylang.check.context import POISON, Closure, Const, Context, Found, Meaning, Poison, Several
@@ -115,8 +115,10 @@ def _check(context: Context, modules: list[Context]) -> Program | None:
     for module in modules:
         _declarations(module)
     energies = {module.full(name): found for module in modules for name, found in module.energies.items()}
+    required = {module.full(name): found for module in modules for name, found in module.constraints.items()}
+    constraints.lint_unused(context, required, energies)
     tasks = [
-        read(context, d, partial(task, context, d, energies))
+        read(context, d, partial(task, context, d, energies, required))
         for d in context.module.declarations
         if isinstance(d, ast.Task) and not is_known(context, d)
     ]
@@ -137,6 +139,7 @@ def _check(context: Context, modules: list[Context]) -> Program | None:
             tuple(m.module.source for m in modules),
             tuple(net for m in modules for net in m.nets.values() if isinstance(net, ExternNet)),
             tuple(found for m in modules if m.outer is not None for found in m.distributions),
+            {name: found for name, found in required.items() if found is not None},
         )
     )
 
@@ -156,7 +159,13 @@ def _declarations(context: Context) -> None:
             schedules.declare(context, declaration)
     _lets(context)
     for declaration in context.module.declarations:
-        if isinstance(declaration, ast.Energy):
+        if isinstance(declaration, ast.Energy) and declaration.kind == "constraint":
+            if is_known(context, declaration):
+                context.constraints[declaration.name.text] = None
+            else:
+                found = read(context, declaration, partial(constraints.declared, context, declaration))
+                context.constraints[declaration.name.text] = found
+        elif isinstance(declaration, ast.Energy):
             if is_known(context, declaration):
                 if declaration.kind == "energy":
                     context.energies[declaration.name.text] = None

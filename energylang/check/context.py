@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, TypeVar
 
 from energylang.check.recorder import Recorder
 from energylang.diagnostics import Diagnostics, Edit, Label, suggest
-from energylang.ir.nodes import Data, Energy, Expr, ExternNet, Let, Literal, Local, Param, Reference, Schedule
+from energylang.ir.nodes import (
+    Constraint,
+    Data,
+    Energy,
+    Expr,
+    ExternNet,
+    Let,
+    Literal,
+    Local,
+    Param,
+    Reference,
+    Schedule,
+)
 from energylang.ir.types import ANYWHERE, Dim, Kind, Range, Type
 from energylang.source import Span
 from energylang.syntax import ast
@@ -161,6 +173,8 @@ class Context:
     """The energies of the module, those with errors as None."""
     distributions: list[Energy] = field(default_factory=list)
     """What the module declares to be normalised, without errors."""
+    constraints: dict[str, Constraint | None] = field(default_factory=dict)
+    """The constraints of the module, those with errors as None."""
     values: dict[str, ast.AnyDeclaration] = field(default_factory=dict)
     callables: dict[str, AnyCallable] = field(default_factory=dict)
     consts: dict[str, Const] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from energylang.check.constraints import no_energy
 from energylang.check.context import POISON, Context, Found, Poison, Scope, did_you_mean
 from energylang.check.expressions import expression, shaped
 from energylang.check.mapping import mapped, plain_space
@@ -142,6 +143,8 @@ def call_energy(context: Context, call: Call) -> Found:
 
 
 def _start(context: Context, declaration: ast.Energy, span: Span) -> Call | Poison:
+    if declaration.kind == "constraint":
+        return no_energy(context, ast.Name(span, declaration.name.text))
     if declaration.signature is None or declaration.kind not in ("distribution", "energy"):
         return context.not_yet(f"calling `{declaration.name.text}`, a composition or {declaration.kind}, is", span)
     return Call(declaration, _with_level(declaration.signature), span)

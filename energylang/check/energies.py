@@ -87,7 +87,7 @@ def energy(context: Context, declaration: ast.Energy) -> Energy | None:
         return None
     if declaration.signature is None:
         return _composed(context, declaration)
-    read = _symbols(context, declaration)
+    read = signature_symbols(context, declaration)
     if read is None:
         return None
     variables, conditions, scope, names = read
@@ -147,9 +147,10 @@ def _composed(context: Context, declaration: ast.Energy) -> Energy | None:
     return replace(found, name=context.full(declaration.name.text), span=declaration.name.span, doc=declaration.doc)
 
 
-def _symbols(
+def signature_symbols(
     context: Context, declaration: ast.Energy
 ) -> tuple[tuple[Variable, ...], tuple[Condition, ...], Scope, dict[str, Span]] | None:
+    """Variables, conditions, the scope of the body, and where names were declared; None after diagnostics."""
     signature = declaration.signature
     assert signature is not None
     scope = context.top.child()

@@ -32,7 +32,7 @@ def lint(module: ast.Module, diagnostics: Diagnostics) -> None:
     for declaration in module.declarations:
         if isinstance(declaration, ast.Energy) and isinstance(declaration.body, ast.Block):
             _statements(declaration.body, module, diagnostics)
-    if not any(isinstance(d, ast.Energy) and d.kind != "distribution" for d in module.declarations):
+    if not any(isinstance(d, ast.Energy) and d.kind not in ("distribution", "constraint") for d in module.declarations):
         # A module for others to import: they use what it declares.
         return
     uses = [_uses(declaration) for declaration in module.declarations]

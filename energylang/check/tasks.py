@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from energylang.catalog import (
@@ -19,18 +20,21 @@ from energylang.catalog import (
     too_few,
 )
 from energylang.check.constants import evaluate
+from energylang.check.constraints import meant, no_energy, unfit, unknown
 from energylang.check.context import Context, Poison, did_you_mean
 from energylang.check.expressions import expression
 from energylang.check.spaces import within
-from energylang.diagnostics import Label
-from energylang.ir.nodes import Energy, Expr, Level, Task, symbols
+from energylang.diagnostics import Diagnostic, Label
+from energylang.ir.nodes import Constraint, Energy, Expr, Level, Task, symbols
 from energylang.ir.nodes import Variable as VariableNode
 from energylang.source import Span
 from energylang.stopping import read_aim, read_seconds
 from energylang.syntax import ast
 
 
-def task(context: Context, node: ast.Task, energies: dict[str, Energy | None]) -> Task | None:
+def task(
+    context: Context, node: ast.Task, energies: dict[str, Energy | None], constraints: Mapping[str, Constraint | None]
+) -> Task | None:
     """A checked task; None after diagnostics. Energies that already have diagnostics are None."""
     name = node.energy.text
     if node.energy.qualifier is not None:
@@ -41,7 +45,9 @@ def task(context: Context, node: ast.Task, energies: dict[str, Energy | None]) -
     options = run_options(context, node.verb, node.options)
     energy = energies.get(name)
     if energy is None:
-        if name not in energies:
+        if name in constraints:
+            no_energy(context, node.energy)
+        elif name not in energies:
             context.error(
                 "E0600",
                 f"there is no energy `{name}`",
@@ -62,7 +68,29 @@ def task(context: Context, node: ast.Task, energies: dict[str, Energy | None]) -
             at = next(a.span for a in node.options if a.name is not None and a.name.text == "chains")
             context.error("E0809", problem, at, cause=cause, fix=fix)
             return None
+    if node.verb == "optimize" and not _constrained(
+        context, node, energy, constraints, dict(options).get("constraints")
+    ):
+        return None
     return Task(node.verb, energy, bindings, method, options, node.span)
+
+
+def _constrained(
+    context: Context, node: ast.Task, energy: Energy, table: Mapping[str, Constraint | None], names: Value | None
+) -> bool:
+    """Whether the constraints of a task are there and are about its energy; False after diagnostics."""
+    text = None if names is None else str(names)
+    span = next((o.value.span for o in node.options if o.name is not None and o.name.text == "constraints"), node.span)
+    problems = [
+        Diagnostic("E0663", f"there is no constraint `{name}`", span, fix=fix) for name, fix in unknown(table, text)
+    ]
+    known = {name: constraint for name, constraint in table.items() if constraint is not None}
+    problems += [found for c in meant(energy, known, text) if (found := unfit(c, energy))]
+    for found in problems:
+        context.diagnostics.add(
+            found.code, found.message, found.span, related=found.related, cause=found.cause, fix=found.fix
+        )
+    return not problems
 
 
 def _bindings(context: Context, node: ast.Task, energy: Energy) -> tuple[tuple[str, Expr], ...] | None:
@@ -182,7 +210,9 @@ def _inner(
         if argument.name is not None and argument.name.text in names:
             rest.append(argument)
             continue
-        call = method_call(context, argument.value, verb, traits if alone else None)
+        # What anneals runs a sampler.
+        own = "sample" if spec.protocol == "search" else verb
+        call = method_call(context, argument.value, own, traits if alone else None)
         variable = argument.name.text if argument.name else None
         if call is not None and not _nests(context, spec, call, argument.value.span):
             good = False
@@ -307,6 +337,12 @@ def _example(options: tuple[Option, ...]) -> str:
 
 
 def _value(context: Context, node: ast.Expression, option: Option) -> Value | None:
+    if option.type == "names":
+        items = node.items if isinstance(node, ast.Array) else (node,)
+        if all(isinstance(item, ast.Name) for item in items):
+            return ", ".join(item.span.text for item in items)
+        context.error("E0603", f"`{option.name}` {option_problem(option, 0)}", node.span, fix=_meant(option))
+        return None
     if option.type in TEXTS and isinstance(node, ast.String):
         problem = option_problem(option, node.value)
         if problem:
@@ -352,6 +388,8 @@ def _meant(option: Option) -> str:
     """A value that an option takes."""
     if option.type in TEXTS:
         return f"for example `{option.name} = {TEXTS[option.type]}`"
+    if option.type == "names":
+        return f"for example `{option.name} = [first, second]`; `[]` for none"
     if option.default is None:
         return f"for example `{option.name} = {1 if option.type == 'int' else 1.0}`"
     return f"for example `{option.name} = {option.default}`"
@@ -360,9 +398,13 @@ def _meant(option: Option) -> str:
 TEXTS = {"aim": '"ess=400"', "time": '"2m"'}
 """Types of options that are written as texts, with an example."""
 
+NAMES = "is a list of names such as `[first, second]`"
+
 
 def settled(option: Option, value: Any) -> Any:
-    """A value that has no problem in the one form that runs know: aims as texts, times as seconds."""
+    """A value that has no problem in the one form that runs know: aims and lists of names as texts, times as seconds."""
+    if option.type == "names":
+        return value if isinstance(value, str) else ", ".join(value)
     if option.type == "aim":
         return str(read_aim(value))
     if option.type == "time":
@@ -378,6 +420,12 @@ def option_problem(option: Option, value: Any) -> str | None:
         except ValueError as error:
             return str(error)
         return None
+    if option.type == "names":
+        listed = value.split(",") if isinstance(value, str) else value
+        named = isinstance(listed, Sequence) and all(
+            isinstance(n, str) and n.strip().replace(".", "_").isidentifier() for n in listed if n != ""
+        )
+        return None if named else NAMES
     if option.type == "bool":
         return None if isinstance(value, bool) else "is true or false"
     if option.type == "choice":

@@ -14,6 +14,7 @@ import click
 
 from energylang.diagnostics import Diagnostic, DiagnosticError, in_order, suggest
 
+FAILED = 4
 POOR = 5
 """The exit code of `--strict` where a run has warnings."""
 
@@ -111,7 +112,7 @@ def _command(arguments: Sequence[str]) -> str:
 
 
 def _stopped(arguments: Sequence[str]) -> Diagnostic:
-    runs = bool(arguments) and arguments[0] in ("sample", "train")
+    runs = bool(arguments) and arguments[0] in ("sample", "train", "optimize")
     return Diagnostic(
         "E0840", "interrupted", fix=f"what is whole is kept; to continue: `{_command(arguments)}`" if runs else ""
     )

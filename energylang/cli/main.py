@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sample": ("energylang.cli.run", "Draw from an energy."),
     "evidence": ("energylang.cli.run", "Estimate log Z, with its error."),
     "train": ("energylang.cli.run", "Learn the params of an energy from data."),
+    "optimize": ("energylang.cli.run", "Find the lowest energy, under constraints."),
     "export": ("energylang.cli.export", "Write an energy as a file that runs with JAX alone."),
     "check": ("energylang.cli.check", "Everything that is wrong with a model, in well under a second."),
     "explain": ("energylang.cli.explain", "What the compiler found in a model; or what a diagnostic code means."),
@@ -34,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Subcommands in the order of `--help`: the module that has each, and its line there."""
 
-LATER = {"test": "the task `test`", "optimize": "the task `optimize`"}
+LATER = {"test": "the task `test`"}
 
 
 class Commands(click.Group):

@@ -20,7 +20,7 @@ SUFFIXES = (".png", ".svg", ".pdf")
     "kinds",
     multiple=True,
     metavar="KIND",
-    help="trace, rank, pair, energy, states, forest, weights or autocorrelation (repeatable).",
+    help="trace, rank, pair, energy, states, forest, weights, autocorrelation or objective (repeatable).",
 )
 @click.option(
     "--var",
@@ -32,7 +32,7 @@ SUFFIXES = (".png", ".svg", ".pdf")
 )
 @click.option("--out", metavar="PREFIX", help="Where the pictures go; otherwise beside the run. PREFIX.svg and PREFIX.pdf choose the format.")  # fmt: skip
 def plot_command(run: str, kinds: tuple[str, ...], names: tuple[str, ...], out: str | None) -> None:
-    """Pictures of RUN, a file that `sample`, `evidence` or `train` wrote.
+    """Pictures of RUN, a file that `sample`, `evidence`, `train` or `optimize` wrote.
 
     Without --kind all are drawn that there is something for: PREFIX.trace.png has the chains and their densities,
     PREFIX.rank.png their ranks, PREFIX.pair.png variables against each other, PREFIX.energy.png the landscape of an energy
@@ -54,7 +54,7 @@ def plot_command(run: str, kinds: tuple[str, ...], names: tuple[str, ...], out: 
         title = f"{data.facts['energy']}, {data.facts['method']}"
         found = iter([("loss", loss_picture(data, title))])
     else:
-        found = pictures(Reader(Run(data, data.facts)), kinds, [name for each in names for name in listed(each)])
+        found = pictures(Reader(Run.of(data, data.facts)), kinds, [name for each in names for name in listed(each)])
     count = 0
     for label, picture in found:
         path = prefix.with_name(f"{prefix.name}.{label}{suffix}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from energylang.run import words
+from energylang.run.optimum import Optimum
 from energylang.run.table import ROWS, render
 
 if TYPE_CHECKING:
@@ -35,8 +36,21 @@ def run_data(run: Run) -> dict[str, Any]:
         "seconds": run.sampling_time,
         "programs": run.programs,
         **{name: facts[name] for name in ESTIMATES if name in facts},
+        **(_optimum(run) if isinstance(run, Optimum) else {}),
         "summary": run.summary().to_dict(),
         "warnings": run.warnings,
+    }
+
+
+def _optimum(run: Optimum) -> dict[str, Any]:
+    """What `optimize` found, as JSON values; infinite energies are null."""
+    return {
+        "best_energy": run.best_energy,
+        "feasible": run.feasible,
+        "violation": run.violation,
+        "violations": run.violations,
+        "best": {name: values.tolist() for name, values in run.best.items()},
+        "restarts": [float(value) if np.isfinite(value) else None for value in run.restarts],
     }
 
 
@@ -46,8 +60,8 @@ def run_text(run: Run, seconds: Mapping[str, float]) -> str:
         ("energy", run.facts["energy"]),
         ("method", words.method(run)),
         ("device", f"{run.facts['device']}, {run.facts['precision']}"),
-        ("draws", words.draws(run)),
-        ("time", _times(run.programs, seconds, run.sampling_time)),
+        words.amount(run),
+        ("time", _times(run.programs, seconds, run.sampling_time, "searching" if run.optimised else "drawing")),
         *words.estimates(run),
     ]
     lines = [*_table(rows), *table_text(run.summary()), *_warnings(run.warnings), "", f"written to {run.path}"]
@@ -66,19 +80,19 @@ def summary_text(run: Run, summary: Summary, rows: int) -> str:
     head = [
         ("energy", run.facts["energy"]),
         ("method", words.method(run)),
-        ("draws", words.draws(run)),
+        words.amount(run),
         *words.estimates(run),
     ]
     return "\n".join([*_table(head), *table_text(summary, rows), *_warnings(run.warnings)])
 
 
-def _times(programs: int, seconds: Mapping[str, float], drawing: float) -> str:
+def _times(programs: int, seconds: Mapping[str, float], drawing: float, what: str = "drawing") -> str:
     """Compiling is said apart: the second run of a model has most of it from the cache."""
     if "compiling" not in seconds:
         return f"{drawing:.1f} s when it was run"
     count = f"{programs} program{'' if programs == 1 else 's'}"
     made = f"compiling {count}" if programs else "finding the programs compiled before"
-    return f"{seconds['compiling']:.1f} s {made}, {drawing:.1f} s drawing"
+    return f"{seconds['compiling']:.1f} s {made}, {drawing:.1f} s {what}"
 
 
 def training_data(training: Training, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,7 +127,7 @@ def training_text(training: Training, values: Mapping[str, Any], seconds: Mappin
         ("method", training.method + reason),
         ("device", f"{facts['device']}, {facts['precision']}"),
         ("steps", f"{options['steps']:,} of {batch}, learning rate {options['learning_rate']:g}"),
-        ("time", _times(training.programs, seconds, facts["sampling_time"]).replace("drawing", "training")),
+        ("time", _times(training.programs, seconds, facts["sampling_time"], "training")),
         ("loss", f"{loss[0]:.5g} at first, {training.loss:.5g} at last"),
     ]
     learned = _table([(name, _array(np.asarray(value))) for name, value in values.items()])

@@ -24,4 +24,4 @@ def report_command(run: str, out: str | None) -> None:
         )  # fmt: skip
     from energylang.run.result import Run
 
-    click.echo(f"wrote {Run(data, data.facts).report(out)}")
+    click.echo(f"wrote {Run.of(data, data.facts).report(out)}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from energylang.catalog import RUN_OPTIONS, Verb
-from energylang.cli.failures import POOR, as_data, fail, print_json, say
+from energylang.cli.failures import FAILED, POOR, as_data, fail, print_json, say
 from energylang.cli.join import DETECT, is_first, joined, read_meeting
 from energylang.cli.options import (
     Checked,
@@ -137,6 +137,15 @@ train_command = _command(
     """,
 )
 
+optimize_command = _command(
+    "optimize",
+    """Find the point of the lowest energy that satisfies the model's constraints.
+
+    Restarts run side by side; the best point of each and the trace of the objective are written as netCDF. The lowest
+    energy is that of the space as declared: no Jacobian is in it. Ctrl-C keeps what was found, `--resume` goes on.
+    """,
+)
+
 
 def _run(command: Command, options: dict[str, Any]) -> int:
     meeting = None if command.distributed is None else read_meeting(command.distributed)
@@ -203,6 +212,7 @@ class Outcome:
 
 def _draw(plan: Plan, command: Command, console: Console, speaks: bool) -> Outcome:
     from energylang.cli.report import run_data, run_text
+    from energylang.run.optimum import Optimum
 
     run = plan.run(command.path(bool(plan.options.get("prior"))), command.resume, console, command.threads)
     data, text = run_data(run), run_text(run, console.seconds)
@@ -215,6 +225,8 @@ def _draw(plan: Plan, command: Command, console: Console, speaks: bool) -> Outco
     if not speaks:
         return Outcome(0, {}, "")
     code = POOR if command.strict and run.warnings else 0
+    if isinstance(run, Optimum) and not run.feasible:
+        code = FAILED
     return Outcome(code, data, text)
 
 

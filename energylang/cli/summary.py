@@ -55,8 +55,8 @@ def summary_command(run: str, names: tuple[str, ...], as_json: bool) -> None:
             "E0850", f"`{run}` is the file of a training: it has params, and no draws",
             fix=f"`energylang plot {run}` shows its loss",
         )  # fmt: skip
-    opened = Run(data, data.facts)
-    require_names(names, ("lp", *opened))
+    opened = Run.of(data, data.facts)
+    require_names(names, ("energy" if opened.optimised else "lp", *opened))
     summary = opened.summary().select(names) if names else opened.summary()
     from energylang.cli.report import run_data, summary_text
     from energylang.run.table import ROWS

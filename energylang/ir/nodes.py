@@ -520,6 +520,45 @@ class Energy:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Requirement:
+    """One comparison of a constraint, entry by entry.
+
+    violation: by how much each entry misses it, zero where it holds. penalty: what is added to an energy for that, zero
+    in the same places; of an equality the square, so that the gains of sums are exact. excess: what must not be above
+    zero, or be zero (`equality`); None where an entry holds or does not and nothing lies between.
+    """
+
+    violation: Expr
+    penalty: Expr
+    excess: Expr | None
+    equality: bool
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Constraint:
+    """What the points of `optimize` must satisfy: every entry of every requirement."""
+
+    name: str
+    span: Span
+    doc: str
+    variables: tuple[Variable, ...]
+    conditions: tuple[Condition, ...]
+    requirements: tuple[Requirement, ...]
+
+    def mapped(self, function: Callable[[Expr], Expr]) -> tuple[Requirement, ...]:
+        """The requirements with `function` of every expression in them."""
+        return tuple(
+            replace(
+                r, violation=function(r.violation), penalty=function(r.penalty),
+                excess=None if r.excess is None else function(r.excess),
+            )
+            for r in self.requirements
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Task:
     """A task with everything resolved that can be before data; `bindings` fill conditions (and variables to train)."""
 
@@ -549,3 +588,5 @@ class Program:
     externs: tuple[ExternNet, ...] = ()
     distributions: tuple[Energy, ...] = ()
     """What it and its modules declare to be normalised."""
+    constraints: dict[str, Constraint] = field(default_factory=dict)
+    """By name; those of its modules by their qualified names."""

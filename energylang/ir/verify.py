@@ -35,6 +35,9 @@ def verify(program: Program) -> Program:
     for let in program.lets:
         if let.value is not None:
             _verify_expressions([let.value], frozenset())
+    for constraint in program.constraints.values():
+        own = frozenset(id(v) for v in (*constraint.variables, *constraint.conditions))
+        _verify_expressions([e for r in constraint.requirements for e in (r.violation, r.penalty)], own)
     for task in program.tasks:
         _verify_expressions([value for _, value in task.bindings], frozenset())
     return program

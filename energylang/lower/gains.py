@@ -154,7 +154,7 @@ def _from_gradient(
     gradients = jax.grad(lambda values: total(dict(zip(variables, values, strict=True)), summands))(
         [current[v] for v in variables]
     )
-    diagonal = _diagonals(summands, variables, total, slots, tables)
+    diagonal = _diagonals(summands, variables, total, slots, environment, dims, tables)
     changes: Changes = {}
     for variable, gradient in zip(variables, gradients, strict=True):
         slot = slots[variable]
@@ -174,9 +174,12 @@ def coupled(summands: Sequence[Quadratic]) -> list[Variable]:
     return sorted({u for s in summands for u, v in s.pairs if u is v}, key=lambda v: v.name)
 
 
-def diagonal_table(variable: Variable) -> str:
-    """The name of the table that holds a diagonal computed once, where it depends on data alone."""
-    return f"diagonal/{variable.name}"
+def diagonal_table(number: int, variable: Variable) -> str:
+    """The name of the table that holds the diagonal of the rows of the quadratic of a number, where data alone fix it.
+
+    number: counted among those that have a diagonal.
+    """
+    return f"diagonal/{number}/{variable.name}"
 
 
 def _diagonals(
@@ -184,25 +187,31 @@ def _diagonals(
     variables: Sequence[Variable],
     total: Any,
     slots: Mapping[Variable, CodeSlot],
+    environment: Mapping[Symbol, Any],
+    dims: Mapping[str, int],
     tables: Tables,
 ) -> dict[Variable, Array]:
     """H_ii of the coupled variables: the derivative of the gradient, which no cancellation spoils."""
-    curved = [s for s in summands if isinstance(s, Quadratic) and s.diagonal]
     found: dict[Variable, Array] = {}
     real = jnp.result_type(float)
     zeros = {v: jnp.zeros(slots[v].shape, real) for v in variables}
-    for variable in coupled(curved):
-        slot = slots[variable]
-        if diagonal_table(variable) in tables:
-            found[variable] = tables[diagonal_table(variable)]
-            continue
+    curved = [s for s in summands if isinstance(s, Quadratic) and s.diagonal]
+    for number, summand in enumerate(curved):
+        for variable in coupled([summand]):
+            slot, table = slots[variable], diagonal_table(number, variable)
+            if table in tables:
+                _add(found, variable, scaled(summand, environment, dims) * tables[table])
+                continue
 
-        def second(i: Array, variable: Variable = variable, slot: CodeSlot = slot) -> Array:
-            unit = (jnp.arange(slot.size) == i).astype(real).reshape(slot.shape)
-            gradient = jax.grad(lambda value: total({**zeros, variable: value}, curved))
-            return jnp.sum(unit * jax.jvp(gradient, (zeros[variable],), (unit,))[1])
+            def second(
+                i: Array, variable: Variable = variable, slot: CodeSlot = slot, summand: Quadratic = summand
+            ) -> Array:
+                unit = (jnp.arange(slot.size) == i).astype(real).reshape(slot.shape)
+                gradient = jax.grad(lambda value: total({**zeros, variable: value}, [summand]))
+                return jnp.sum(unit * jax.jvp(gradient, (zeros[variable],), (unit,))[1])
 
-        found[variable] = jax.lax.map(second, jnp.arange(slot.size), batch_size=min(slot.size, 64)).reshape(slot.shape)
+            diagonal = jax.lax.map(second, jnp.arange(slot.size), batch_size=min(slot.size, 64))
+            _add(found, variable, diagonal.reshape(slot.shape))
     return found
 
 

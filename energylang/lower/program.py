@@ -378,34 +378,27 @@ def _diagonal_tables(
     environment: Mapping[Symbol, Any],
     dims: Mapping[str, int],
 ) -> dict[str, np.ndarray]:
-    """Diagonals that depend on data alone, by q(e_i) + q(-e_i) - 2 q(0) = H_ii in float64."""
-    curved = [s for s in summands if s.diagonal]
-    roots = [r for s in curved for r in (*s.summand.scale, s.summand.rows)]
-    known = all((isinstance(s, Variable) and s in slots) or s in environment for s in symbols(*roots))
-    if not curved or not known:
-        return {}
-    variables = {v for s in curved for v in s.variables}
-
-    def total(values: Mapping[Variable, np.ndarray]) -> float:
-        inner = {**environment, **values}
-        found = 0.0
-        for s in curved:
-            scale = float(np.prod(evaluate(s.summand.scale, inner, dims, NUMPY)))
-            found += scale * float(np.sum(evaluate([s.summand.rows], inner, dims, NUMPY)[0]))
-        return found
-
-    zeros = {v: np.zeros(slots[v].shape) for v in variables}
-    origin = total(zeros)
+    """Diagonals of rows that depend on data alone, by q(e_i) + q(-e_i) - 2 q(0) = H_ii in float64."""
     tables = {}
-    for variable in coupled(curved):
-        slot = slots[variable]
-        diagonal = np.zeros(slot.size)
-        for i in range(slot.size):
-            unit = np.zeros(slot.size)
-            unit[i] = 1.0
-            unit = unit.reshape(slot.shape)
-            diagonal[i] = total({**zeros, variable: unit}) + total({**zeros, variable: -unit}) - 2.0 * origin
-        tables[diagonal_table(variable)] = diagonal.reshape(slot.shape)
+    for number, summand in enumerate(s for s in summands if s.diagonal):
+        rows = summand.summand.rows
+        if not all((isinstance(s, Variable) and s in slots) or s in environment for s in symbols(rows)):
+            continue
+        zeros = {v: np.zeros(slots[v].shape) for v in summand.variables}
+
+        def total(values: Mapping[Variable, np.ndarray], rows: Expr = rows) -> float:
+            return float(np.sum(evaluate([rows], {**environment, **values}, dims, NUMPY)[0]))
+
+        origin = total(zeros)
+        for variable in coupled([summand]):
+            slot = slots[variable]
+            diagonal = np.zeros(slot.size)
+            for i in range(slot.size):
+                unit = np.zeros(slot.size)
+                unit[i] = 1.0
+                unit = unit.reshape(slot.shape)
+                diagonal[i] = total({**zeros, variable: unit}) + total({**zeros, variable: -unit}) - 2.0 * origin
+            tables[diagonal_table(number, variable)] = diagonal.reshape(slot.shape)
     return tables
 
 

@@ -73,6 +73,10 @@ class EnergyTarget:
     def _environment(self, values: Mapping[Symbol, Any]) -> dict[Symbol, Any]:
         return {**self.program.environment(self.arrays, self.params), **values}
 
+    def environment(self, x: Point) -> dict[Symbol, Any]:
+        """The value of every symbol at a point."""
+        return self._environment(self.values(x)[0])
+
     def _scaled(self, energy: Scalar) -> Scalar:
         return energy if self.level is None else self.level * energy
 

@@ -27,6 +27,8 @@ def choose(facts: Facts, verb: Verb) -> tuple[MethodCall, str]:
     """The method for a task on a target, and the reason as a sentence; `DiagnosticError` where there is none."""
     if verb == "train":
         return MethodCall("mle"), "an energy that is normalised is trained by maximum likelihood"
+    if verb == "optimize":
+        return _optimiser(facts)
     if verb not in ("sample", "evidence"):
         raise DiagnosticError([Diagnostic("E0648", f"no method is chosen by itself for `{verb}`", fix="name a method")])
     if facts.discrete and not facts.reals and not facts.counts and facts.states <= FEW_STATES:
@@ -50,6 +52,26 @@ def choose(facts: Facts, verb: Verb) -> tuple[MethodCall, str]:
         return kernel, why
     call = MethodCall("blocks", inner=((None, kernel), (None, MethodCall("nuts"))))
     return call, f"{_count(facts.reals, 'unconstrained real')} by gradients; for the rest, {why}"
+
+
+def _optimiser(facts: Facts) -> tuple[MethodCall, str]:
+    """Annealing of what a sampler would do; reals alone descend."""
+    if facts.counts:
+        kernel, why = _with_counts(facts)
+    elif not facts.discrete:
+        reals = _count(facts.reals, "unconstrained real")
+        return MethodCall("descent"), f"{reals} and no discrete variable, so gradients lead"
+    else:
+        kernel, why = _discrete(facts)
+        if facts.gains == "exact" and facts.colours and facts.reach:
+            # What a restart finds grows with the sites it looked at, and a sweep looks at them all.
+            kernel = MethodCall("gibbs")
+            why = f"sweeps over {_count(facts.discrete, 'discrete site')} in {_count(facts.colours, 'colour')}, each drawn at once"
+        if facts.reals:
+            # Short moves: a step at each temperature is not one from law to law.
+            kernel = MethodCall("blocks", inner=((None, kernel), (None, MethodCall("mala"))))
+            why = f"{_count(facts.reals, 'unconstrained real')} by gradients; for the rest, {why}"
+    return MethodCall("anneal", inner=((None, kernel),)), f"annealing of {why}"
 
 
 def _with_counts(facts: Facts) -> tuple[MethodCall, str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -77,7 +77,31 @@ def run_chains(
         "init": init if isinstance(init, str) else init.label,
         "keep_warmup": keep_warmup,
     }
-    ensemble = kernel.scope == "ensemble"
+    return conduct(
+        lambda progress, together: Chains(
+            target, kernel, length, chains, seed, init, keep_warmup, progress, together
+        ),
+        length, options, lanes=lanes, provenance=provenance, out=out, resume=resume, progress=progress, threads=threads,
+        chunk=chunk, ensemble=kernel.scope == "ensemble",
+    )  # fmt: skip
+
+
+def conduct(
+    make: Callable[[Progress, Hosts], Chains],
+    length: Length,
+    options: dict[str, Any],
+    *,
+    lanes: Mapping[str, int],
+    provenance: Provenance,
+    out: Path | None,
+    resume: bool,
+    progress: Progress,
+    threads: int,
+    chunk: int | None,
+    ensemble: bool = False,
+) -> Run:
+    """Run chains, or what is like them, from their programs to the file. options: those that decide the numbers."""
+    chains, warmup, keep_warmup = options["chains"], length.warmup, options.get("keep_warmup", True)
     if ensemble:
         checks.require_one_process(jax.process_count())
     width = chains if ensemble else width_of(lanes, chains)
@@ -89,30 +113,31 @@ def run_chains(
         if out is not None and (finished := output.finished_before(out, closed, resume, together, length.satisfied)):
             progress.note(f"`{out}` is whole already")
             return finished
-        driver = _Chains(target, kernel, length, chains, seed, init, keep_warmup, progress, together)
+        driver = make(progress, together)
         part = (together.index, together.count)
         with Lanes(chains, width, threads, part=part, together=ensemble) as group:
-            programs = Programs(group, program_closure(provenance, {**options, "thinned": thin > 1}, width))
+            programs = Programs(group, program_closure(provenance, {**options, "thinned": length.thin > 1}, width))
             options |= length.options
 
             def facts_of(ended: Ended) -> dict[str, Any]:
                 said = output.facts(provenance, options, closed, ended.seconds, programs.compiled)
-                return said | ended.facts()
+                return said | ended.facts() | driver.facts
 
             if out is None:
                 memory = Memory()
                 ended = driver.run(programs, memory, None, chunk, signals, out)
-                data = output.in_memory(memory, provenance, {"warmup": warmup, "sampling": ended.draws})
-                run = Run(data, together.word(facts_of(ended)))
+                counts: dict[Stage, int] = {"warmup": warmup, "sampling": ended.draws}
+                data = output.in_memory(memory, provenance, counts, driver.more)
+                run = Run.of(data, together.word(facts_of(ended)))
             elif together.first:
                 with Parts(out, closed) as parts:
                     ended = driver.run(programs, parts, parts if resume else None, chunk, signals, out)
                     progress.phase("writing")
                     facts = facts_of(ended)
-                    counts: dict[Stage, int] = {"warmup": warmup if keep_warmup else 0, "sampling": ended.draws}
-                    output.write(out, parts, provenance, facts, chains, counts)
+                    counts = {"warmup": warmup if keep_warmup else 0, "sampling": ended.draws}
+                    output.write(out, parts, provenance, facts, chains, counts, driver.more)
                     parts.remove()
-                run = Run(output.FileData(out), together.word(facts))
+                run = Run.of(output.FileData(out), together.word(facts))
             else:
                 driver.run(programs, Elsewhere(), None, chunk, signals, out)
                 run = output.written_elsewhere(out, together.word(None))
@@ -121,8 +146,15 @@ def run_chains(
     return run
 
 
-class _Chains:
-    """One run: its programs, and the loop over chunks."""
+class Chains:
+    """One run: its programs, and the loop over chunks.
+
+    facts: what else is said of the run when it is over. more: what it has beside rows, by group and name.
+    """
+
+    STAGES: ClassVar[Mapping[Stage, str]] = {"warmup": "warm-up", "sampling": "sampling"}
+    ROW = "draw"
+    """What stages and rows are called."""
 
     def __init__(
         self,
@@ -140,6 +172,8 @@ class _Chains:
         self.ensemble = kernel.scope == "ensemble"
         self.length, self.warmup, self.chains, self.keep_warmup = length, length.warmup, chains, keep_warmup
         self.root, self.init, self.given = keys.root_data(seed), init, given_of(init)
+        self.facts: dict[str, Any] = {}
+        self.more: dict[str, dict[str, np.ndarray]] = {}
         # Traced once: for the shapes of a row, and again from JAX's memory inside the loop.
         self._moved, self._told = jax.jit(self._move, inline=True), jax.jit(self._tell, inline=True)
 
@@ -204,6 +238,19 @@ class _Chains:
         nothing = {name: jnp.zeros(leaf.shape, leaf.dtype) for name, leaf in self._info.items()}
         return jax.lax.fori_loop(jnp.zeros_like(every), every, again, (carry, nothing))
 
+    def _row(
+        self, target: Target, root: Array, start: Array, at: Array, every: Array, phase: Phase, carry: Carry
+    ) -> tuple[Carry, dict[str, Array]]:
+        """`every` steps, the row of number `at` since the absolute step `start`, and what is kept of the last."""
+        if self.length.thin == 1:
+            last = start + at
+            carry, info = self._moved(target, root, last, phase, carry)
+        else:
+            first = start + at * every
+            carry, info = self._moves(target, root, first, every, phase, carry)
+            last = first + every - 1
+        return carry, self._told(target, root, last, carry, info)
+
     def _tell(self, target: Target, root: Array, at: Array, carry: Carry, info: Info) -> dict[str, Array]:
         """What is kept of the absolute step `at`."""
         x = carry.state.x
@@ -222,15 +269,9 @@ class _Chains:
 
         def kept(at: Array, both: tuple[Carry, dict[str, Array]]) -> tuple[Carry, dict[str, Array]]:
             carry, rows = both
-            phase, last = Phase(*(leaf[at] for leaf in phases)), start + at.astype(start.dtype)
-            if self.length.thin == 1:
-                carry, info = self._moved(target, root, last, phase, carry)
-            else:
-                first = start + at.astype(start.dtype) * every
-                carry, info = self._moves(target, root, first, every, phase, carry)
-                last = first + every - 1
+            phase = Phase(*(leaf[at] for leaf in phases))
             # Made inside the loop, a row cannot depend on how many of them share a chunk.
-            row = self._told(target, root, last, carry, info)
+            carry, row = self._row(target, root, start, at.astype(start.dtype), every, phase, carry)
             return carry, {name: rows[name].at[at].set(row[name]) for name in rows}
 
         carry = jax.tree.unflatten(jax.tree.structure(self._blank), [lane[path] for path in leaves(self._blank)])
@@ -293,14 +334,14 @@ class _Chains:
             checks.require_space(store.folder, row_bytes * left)
         most = max(1, PART_BYTES // row_bytes)
         pace = Pace(most, chunk, first=1 if length.deadline < math.inf else FIRST)
-        monitor = Monitor({name: leaf.shape for name, leaf in row.items()}, self.chains)
+        monitor = self._monitor({name: leaf.shape for name, leaf in row.items()})
         stage: Stage | None = None
         asked = False
         while (ended := self._ended(step, store, row)) is None:
             if asked or (signals.asked and self.hosts.first):
                 raise interrupted(step, total, out)
             if stage != (stage := "warmup" if step < self.warmup else "sampling"):
-                self.progress.phase("warm-up" if stage == "warmup" else "sampling")
+                self.progress.phase(self.STAGES[stage])
                 self.progress.advance(*length.shown(step, stage), {})
             every = 1 if stage == "warmup" else length.thin
             count = min(max(1, min(pace.next(length.left) // every, most)), (length.stop(step) - step) // every)
@@ -337,7 +378,7 @@ class _Chains:
             seconds += spent
             rows = {name: joined[name] for name in filled}
             state = {name: values for name, values in joined.items() if name not in filled}
-            checks.require_finite(rows["stats/model_energy"], step - count * every, every)
+            self._require_finite(rows, step - count * every, every)
             kept = output.kept(stage, rows) if stage == "sampling" or self.keep_warmup else {}
             store.append(stage, step - count * every, step, kept, state, seconds)
             facts = monitor.facts(rows, stage == "sampling")
@@ -347,8 +388,15 @@ class _Chains:
             self.progress.advance(draws, draws, monitor.facts({}, sampling=False))
         if ended == "budget":
             spent = f"the budget of {spell(length.budget)} ended the run"
-            self.progress.note(f"{spent}: {draws:,} of {length.draws:,} draws a chain")
+            self.progress.note(f"{spent}: {draws:,} of {length.draws:,} {self.ROW}s a chain")
+        self._carries = carries
         return Ended(seconds, draws, ended)
+
+    def _monitor(self, shapes: Mapping[str, tuple[int, ...]]) -> Any:
+        return Monitor(shapes, self.chains)
+
+    def _require_finite(self, rows: Rows, step: int, every: int) -> None:
+        checks.require_finite(rows["stats/model_energy"], step, every)
 
     def _ended(self, step: int, store: Store, row: Mapping[str, Any]) -> Stopped | None:
         """What ends the run after so many steps, if anything does; process 0 says."""

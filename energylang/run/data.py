@@ -14,6 +14,9 @@ POSTERIOR, STATS = "posterior", "sample_stats"
 PREDICTIVE, LIKELIHOOD = "posterior_predictive", "log_likelihood"
 PRIOR = {POSTERIOR: "prior", PREDICTIVE: "prior_predictive", STATS: "sample_stats_prior"}
 """What groups are called where the draws are those of the prior."""
+OPTIMUM = {POSTERIOR: "optimum", STATS: "optimum_stats", PREDICTIVE: "optimum_predictive"}
+"""What groups are called where a chain's one draw is the best point of a restart."""
+TRACE = "trace"
 WARMUP = {POSTERIOR: "warmup_posterior", STATS: "warmup_sample_stats"}
 WEIGHTED, OBSERVED, RUN, PARAMS = "weighted_posterior", "observed_data", "run", "params"
 RESERVED = ("chain", "draw")

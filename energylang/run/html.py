@@ -18,6 +18,7 @@ def run_html(run: Run) -> str:
     rows = [("method", words.method(run)), ("device", f"{facts['device']}, {facts['precision']}")]
     options = [f"{name} = {value}" for name, value in run.options.items() if value not in (None, False)]
     rows.append(("options", ", ".join(options)))
+    rows += words.estimates(run) if run.optimised else []
     if run.log_z is not None:
         error = f" ± {run.log_z_error:.2g}" if run.log_z_error else ""
         rows.append(("log Z", f"{run.log_z:.6g}{error}"))

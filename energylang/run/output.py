@@ -21,6 +21,7 @@ from energylang.run.data import (
     PREDICTIVE,
     RUN,
     STATS,
+    TRACE,
     WARMUP,
     FileData,
     MemoryData,
@@ -34,7 +35,7 @@ from energylang.run.result import Run
 from energylang.run.store import Rows, Stage, Store, joined
 
 STAGES: tuple[Stage, ...] = ("warmup", "sampling")
-GROUPS = {"draws": POSTERIOR, "stats": STATS, "predictive": PREDICTIVE, "log_likelihood": LIKELIHOOD}
+GROUPS = {"draws": POSTERIOR, "stats": STATS, "predictive": PREDICTIVE, "log_likelihood": LIKELIHOOD, "trace": TRACE}
 """Where rows go, by the first part of their names."""
 
 
@@ -89,7 +90,11 @@ def without_draws(provenance: Provenance, options: Mapping[str, Any], out: Path 
     return Run(FileData(out), said)
 
 
-def in_memory(store: Store, provenance: Provenance, counts: Mapping[Stage, int]) -> MemoryData:
+More = Mapping[str, Mapping[str, np.ndarray]]
+"""Arrays [chain, draw, …] by group and name that a run has beside its rows."""
+
+
+def in_memory(store: Store, provenance: Provenance, counts: Mapping[Stage, int], more: More) -> MemoryData:
     """The groups of a run that leaves nothing on disk."""
     groups: dict[str, Mapping[str, np.ndarray]] = {}
     for stage in STAGES:
@@ -97,7 +102,8 @@ def in_memory(store: Store, provenance: Provenance, counts: Mapping[Stage, int])
         for group, rows in by_group(stage, arrays).items():
             groups[group] = rows
     groups[OBSERVED] = dict(provenance.observed_data)
-    order = (POSTERIOR, PREDICTIVE, LIKELIHOOD, STATS, *WARMUP.values(), OBSERVED)
+    groups |= more
+    order = (*more, POSTERIOR, PREDICTIVE, LIKELIHOOD, STATS, TRACE, *WARMUP.values(), OBSERVED)
     return MemoryData({group: groups[group] for group in order if group in groups}, provenance.sources)
 
 
@@ -108,6 +114,7 @@ def write(
     said: Mapping[str, Any],
     chains: int,
     counts: Mapping[Stage, int],
+    more: More,
 ) -> None:
     """Assemble the netCDF-4 file from the chunks of a store, in bounded memory; it replaces `path` at the end."""
     with as_diagnostics(path, f"every draw is kept in `{path}.parts`"), Writer(path) as writer:
@@ -120,7 +127,16 @@ def write(
                         writer.group(group, _group_attributes(said), chain=chains, draw=total)
                         begun.add(group)
                     writer.extend(group, arrays, total)
+        _write_whole(writer, more, said)
         write_origin(writer, provenance, said)
+
+
+def _write_whole(writer: Writer, groups: More, said: Mapping[str, Any]) -> None:
+    for group, arrays in groups.items():
+        chains, total = next((values.shape[:2] for values in arrays.values()), (0, 0))
+        if total:
+            writer.group(group, _group_attributes(said), chain=chains, draw=total)
+            writer.extend(group, arrays, total)
 
 
 def write_groups(
@@ -131,11 +147,7 @@ def write_groups(
 ) -> None:
     """The netCDF-4 file of arrays [chain, draw, …] that are in memory as a whole."""
     with as_diagnostics(path), Writer(path) as writer:
-        for group, arrays in groups.items():
-            chains, total = next((values.shape[:2] for values in arrays.values()), (0, 0))
-            if total:
-                writer.group(group, _group_attributes(said), chain=chains, draw=total)
-                writer.extend(group, arrays, total)
+        _write_whole(writer, groups, said)
         write_origin(writer, provenance, said)
 
 
@@ -172,7 +184,7 @@ def written_elsewhere(path: Path, said: Mapping[str, Any]) -> Run:
         seen = data.facts["created_at"] == said["created_at"]
     except (DiagnosticError, KeyError):
         seen = False
-    return Run(data if seen else MemoryData({}), said)
+    return Run.of(data if seen else MemoryData({}), said)
 
 
 def finished(path: Path, closed: Mapping[str, Any]) -> Run | None:
@@ -183,7 +195,7 @@ def finished(path: Path, closed: Mapping[str, Any]) -> Run | None:
         data = FileData(path)
     except DiagnosticError:
         return None
-    return Run(data, data.facts) if data.facts.get("closure") == closure_hash(closed) else None
+    return Run.of(data, data.facts) if data.facts.get("closure") == closure_hash(closed) else None
 
 
 def by_group(stage: Stage, rows: Rows) -> dict[str, dict[str, np.ndarray]]:

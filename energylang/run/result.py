@@ -34,7 +34,16 @@ class Run(Mapping[str, np.ndarray]):
     def open(cls, path: str | Path) -> Run:
         """The run in a netCDF file that a run wrote; raises E0831 where it is not one."""
         data = FileData(Path(path))
-        return cls(data, data.facts)
+        return cls.of(data, data.facts)
+
+    @staticmethod
+    def of(data: Data, facts: Mapping[str, Any]) -> Run:
+        """The run of these data, as its task wants it."""
+        if facts.get("task") == "optimize":
+            from energylang.run.optimum import Optimum
+
+            return Optimum(data, facts)
+        return Run(data, facts)
 
     def group(self, name: str) -> str:
         """The name of a group in this run, which may be of the prior."""
@@ -109,6 +118,11 @@ class Run(Mapping[str, np.ndarray]):
             *checks.chain_warnings(self.data, summary),
             *checks.length_warnings(self.facts, self.options, self.data, summary),
         ]
+
+    @property
+    def optimised(self) -> bool:
+        """Whether it has best points of restarts (`optimize`), and no draws."""
+        return False
 
     @property
     def weighted(self) -> bool:

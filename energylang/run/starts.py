@@ -17,7 +17,7 @@ from energylang.lower.data import outside_space, read_value
 from energylang.lower.operations import NUMPY
 from energylang.lower.spaces import CodeSlot, RealSlot
 from energylang.lower.target import EnergyTarget
-from energylang.run.data import POSTERIOR, PRIOR
+from energylang.run.data import POSTERIOR
 from energylang.run.result import Run
 
 ROUNDING = 1e-3
@@ -97,7 +97,7 @@ def _values(
 
 def _last(run: Run, name: str, variables: Mapping[str, Variable], chains: int) -> dict[str, np.ndarray]:
     """The last draw of each of the first chains of a run, of those variables that it has."""
-    group = PRIOR[POSTERIOR] if run.is_prior else POSTERIOR
+    group = run.group(POSTERIOR)
     views = {n: run.data.view(group, n) for n in run.data.names(group) if n in variables}
     if not views:
         problem = f"{name} has no draws of {', '.join(f'`{v}`' for v in variables)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from energylang.stopping import spell
 
@@ -26,6 +26,10 @@ def draws(run: Run) -> str:
     options = run.options
     if not len(run):
         return "none"
+    if run.optimised:
+        count = f"{options['chains']:,} {'restart' if options['chains'] == 1 else 'restarts'}"
+        made = run.facts["draws"] * options.get("thin", 1)
+        return f"{count} of {made:,} steps{_ended(run)}"
     if run.weighted:
         return f"{options['draws'] * options.get('chains', 1):,} weighted"
     if run.facts["tuning_steps"] == 0 and "warmup" not in options:
@@ -46,6 +50,8 @@ def _ended(run: Run) -> str:
 
 def estimates(run: Run) -> list[tuple[str, str]]:
     """Log Z and what belongs to it, each with its name; none where it was not estimated."""
+    if run.optimised:
+        return _optimum(run)
     if run.log_z is None:
         return []
     if run.log_z == 0.0 and not run.log_z_error and not run.weighted:
@@ -56,6 +62,24 @@ def estimates(run: Run) -> list[tuple[str, str]]:
     if run.weight_ess is not None:
         rows.append(("weights", f"worth {run.weight_ess:,.0f} equal draws" + _pareto(run)))
     return rows
+
+
+def _optimum(run: Any) -> list[tuple[str, str]]:
+    """The best energy, how many restarts found it, and whether the point is feasible."""
+    count = len(run.restarts)
+    rows = [("best energy", f"{run.best_energy:.9g}")]
+    if run.feasible:
+        rows[0] = ("best energy", f"{run.best_energy:.9g}, found by {run.found:,} of {count:,} restarts")
+    if run.constraints:
+        names = ", ".join(run.constraints)
+        missed = ", ".join(f"{name} is missed by {value:.4g}" for name, value in run.violations.items() if value > 0)
+        rows.append(("constraints", f"{names}: satisfied" if run.feasible else f"NOT satisfied: {missed}"))
+    return rows
+
+
+def amount(run: Run) -> tuple[str, str]:
+    """How much was done: what it is called, and `draws`."""
+    return ("restarts" if run.optimised else "draws"), draws(run)
 
 
 def _log_z(value: float, error: float) -> str:

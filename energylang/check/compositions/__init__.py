@@ -14,6 +14,7 @@ from energylang.check.compositions.parts import FORMS
 from energylang.check.compositions.product import product
 from energylang.check.compositions.rename import rename
 from energylang.check.compositions.temper import temper
+from energylang.check.constraints import no_energy
 from energylang.check.context import Context, Poison, did_you_mean
 from energylang.ir.nodes import Energy
 from energylang.syntax import ast
@@ -43,6 +44,9 @@ def composition(context: Context, node: ast.Expression) -> Energy | None:
                 "E0510", f"there is no energy `{node.text}`", node.span,
                 fix=did_you_mean(node.text, context.callable_names(ast.Energy)),
             )  # fmt: skip
+            return None
+        if found[0].kind == "constraint":
+            no_energy(context, node)
             return None
         return checked(found[1], found[0])
     if isinstance(node, ast.Call):

@@ -21,6 +21,7 @@ KINDS = {
     "forest": "intervals of the entries of vectors",
     "weights": "how evenly the weights of weighted draws are spread",
     "autocorrelation": "how long each chain remembers",
+    "objective": "how the objective fell in each restart of `optimize`",
 }
 """Every kind of picture, and what it shows."""
 OVERVIEW = tuple(kind for kind in KINDS if kind != "autocorrelation")
@@ -57,6 +58,8 @@ def picture(reader: Reader, kind: str, names: Sequence[str] = (), order: Sequenc
     from energylang.run.pictures.style import NotThere
 
     try:
+        if reader.run.optimised and kind not in ("objective", "states"):
+            raise NotThere("it has the best points of restarts, and no draws")
         return _function(kind)(reader, tuple(names), tuple(order))
     except NotThere as nothing:
         message = f"there is no picture `{kind}` of this run: {nothing}"
@@ -91,7 +94,7 @@ def loss_picture(data: Data, title: str) -> Picture:
 
 
 def _function(kind: str) -> Any:
-    from energylang.run.pictures import chains, intervals, pairs, states, surface
+    from energylang.run.pictures import chains, descents, intervals, pairs, states, surface
 
     return {
         "trace": chains.trace,
@@ -102,4 +105,5 @@ def _function(kind: str) -> Any:
         "forest": intervals.forest,
         "weights": intervals.weights,
         "autocorrelation": chains.autocorrelation,
+        "objective": descents.objective,
     }[kind]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from energylang.diagnostics import Diagnostic, DiagnosticError, suggest
-from energylang.run.data import POSTERIOR, PRIOR, STATS
+from energylang.run.data import POSTERIOR, STATS
 from energylang.run.summary import scalar_names
 from energylang.run.words import visible
 
@@ -85,7 +85,7 @@ class Reader:
     @property
     def main(self) -> tuple[str, ...]:
         """Variables and computed reports; predictive draws are shown when they are asked for."""
-        return self.run.data.names(PRIOR[POSTERIOR] if self.run.is_prior else POSTERIOR)
+        return self.run.data.names(self.run.group(POSTERIOR))
 
     @cached_property
     def stride(self) -> int:

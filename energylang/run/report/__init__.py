@@ -35,6 +35,7 @@ HEADINGS = {
     "states": "States",
     "forest": "Intervals",
     "weights": "Weights",
+    "objective": "Objective",
 }
 COLOURED = ("energy", "states")
 """Pictures that colours are the subject of."""
@@ -137,6 +138,7 @@ def _chosen(run: Run, reader: Reader) -> Iterator[tuple[str, Picture]]:
     order = [] if states else worst(run, {*reals, "lp"}, WORST)
     few = any("effective sample size" in warning for warning in run.warnings)
     wanted: list[tuple[str, list[tuple[str, ...]], list[str]]] = [
+        ("objective", [()], []),
         ("weights", [()], []),
         ("energy", [()], []),
         ("states", [(name,) for name in states[:ARRAYS]], []),

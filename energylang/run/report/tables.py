@@ -41,10 +41,18 @@ def summary_tables(summary: Summary) -> str:
         places.setdefault(name.partition("[")[0], []).append(at)
     short = [at for own in places.values() if len(own) <= LONG for at in own]
     long = {name: own for name, own in places.items() if len(own) > LONG}
-    parts = [_table(summary, short[:SHORT], "Summary of the draws")] if short else []
+    parts = (
+        [_table(summary, short[:SHORT], "Best points" if "Best" in summary.columns else "Summary of the draws")]
+        if short
+        else []
+    )
     for name, own in list(long.items())[:VARIABLES]:
         listed = own if len(own) <= MOST else [own[at] for at in _doubtful(summary, own)[:MOST]]
-        which = "" if len(own) <= MOST else f"; the {MOST} most doubtful are listed"
+        which = (
+            ""
+            if len(own) <= MOST
+            else f"; the {MOST} {'first' if 'Best' in summary.columns else 'most doubtful'} are listed"
+        )
         head = f"<code>{safe(name)}</code>, {len(own):,} entries{_ends(summary, own)}{which}"
         parts.append(f"<details><summary>{head}</summary>{_table(summary, listed, f'Entries of {name}')}</details>")
     left = sum(map(len, list(long.values())[VARIABLES:])) + max(0, len(short) - SHORT)
@@ -57,12 +65,16 @@ def summary_tables(summary: Summary) -> str:
 
 def _doubtful(summary: Summary, own: Sequence[int]) -> list[int]:
     """Places in `own`: the least effective sample size first, or the largest error."""
+    if "Best" in summary.columns:
+        return list(range(len(own)))
     values = summary["ESS_bulk"][list(own)] if "ESS_bulk" in summary.columns else -summary["MCSE"][list(own)]
     return np.argsort(values, kind="stable").tolist()
 
 
 def _ends(summary: Summary, own: Sequence[int]) -> str:
     """What the entries are like together."""
+    if "Mean" not in summary.columns:
+        return ""
     means, text = summary["Mean"][list(own)], ""
     if np.isfinite(means).any():
         text = f": means from {np.nanmin(means):.4g} to {np.nanmax(means):.4g}"
@@ -116,12 +128,12 @@ def facts_table(run: Run) -> str:
         ("task", facts["task"]),
         ("method", run.method),
         ("why", "it was asked for" if run.reason == "asked for" else run.reason),
-        ("draws", words.draws(run)),
+        words.amount(run),
         *((name, _value(value)) for name, value in options.items() if name not in ("draws", "seed")),
         ("seed", facts["seed"]),
         ("data", _data(run) or "none"),
         ("device", f"{facts['device']}, {facts['precision']}"),
-        ("time", f"{run.sampling_time:.2f} s drawing; {programs}"),
+        ("time", f"{run.sampling_time:.2f} s {'searching' if run.optimised else 'drawing'}; {programs}"),
         ("drawn at", str(facts["created_at"])[:19].replace("T", " ") + " UTC"),
         ("file", run.path.name if run.path else "in memory"),
         ("versions", ", ".join(f"{name} {number}" for name, number in json.loads(facts["versions"]).items())),

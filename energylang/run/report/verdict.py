@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,6 +36,8 @@ def reasons(run: Run) -> str:
     """What speaks for a run without warnings, and what is not known of it."""
     if not len(run):
         return "The energy is normalised: nothing had to be drawn."
+    if run.optimised:
+        return _optimised(run)
     if run.weighted:
         k = run.pareto_k
         even = "The weights are equal" if k is None else f"Pareto k of the weights is {k:.2f}, below {checks.PARETO_K}"
@@ -63,9 +65,17 @@ def reasons(run: Run) -> str:
     )
 
 
+def _optimised(run: Any) -> str:
+    constrained = " satisfies every constraint and" if run.constraints else ""
+    return (
+        f"The best point{constrained} was found by {run.found:,} of {len(run.restarts):,} restarts. "
+        "A search proves no minimum: that many agree makes a lower one less likely."
+    )
+
+
 def worst(run: Run, names: set[str], most: int) -> list[str]:
     """Scalars of some variables, the most doubtful first: R_hat and effective sample size against their thresholds."""
-    if run.weighted or not len(run):
+    if run.weighted or run.optimised or not len(run):
         return []
     summary = run.summary().select(names)
     with np.errstate(divide="ignore", invalid="ignore"):
