@@ -51,7 +51,7 @@ class Anneal:
     Info: what the kernel says, and temperature, penalty.
     """
 
-    inner: tuple[tuple[str | None, Kernel[Any, Any, Any]], ...]
+    inner: Kernel[Any, Any, Any]
     start: float | None = None
     end: float | None = None
     schedule: Literal["geometric", "linear"] = "geometric"
@@ -69,10 +69,6 @@ class Anneal:
             )  # fmt: skip
 
     @property
-    def kernel(self) -> Kernel[Any, Any, Any]:
-        return self.inner[0][1]
-
-    @property
     def descends(self) -> bool:
         return False
 
@@ -83,8 +79,8 @@ class Anneal:
         weight = jnp.asarray(self.penalty if self.penalty is not None else ABOVE * largest, typical.dtype)
         beta = 1.0 / hot
         target = _at(problem, beta, weight)
-        tune, memory = self.kernel.tuning(target)
-        inner = self.kernel.init(target, x, fold(key, 0))
+        tune, memory = self.inner.tuning(target)
+        inner = self.inner.init(target, x, fold(key, 0))
         return AnnealState(inner.x, inner, tune, memory, hot, jnp.minimum(cold, hot), beta, jnp.zeros_like(hot), weight)
 
     def enter(self, problem: Problem, state: AnnealState, progress: Array, measure: Measure) -> AnnealState:
@@ -97,15 +93,15 @@ class Anneal:
             rate = PACE * (progress - state.progress)
             eased = jnp.where(progress < GROWING, -rate, 0.0)
             weight = weight * jnp.exp(jnp.where(measure.violation > problem.tolerance, rate, eased))
-        inner = self.kernel.refresh(_at(problem, beta, weight), state.inner)
+        inner = self.inner.refresh(_at(problem, beta, weight), state.inner)
         return state._replace(inner=inner, beta=beta, progress=progress, weight=weight)
 
     def step(self, problem: Problem, state: AnnealState, key: PRNGKey) -> tuple[AnnealState, Info]:
         target = _at(problem, state.beta, state.weight)
-        inner, info = self.kernel.step(target, state.tune, state.inner, key)
+        inner, info = self.inner.step(target, state.tune, state.inner, key)
         off = jnp.zeros((), bool)
         phase = Phase(warming=~off, slow=off, window_end=off, last=off, progress=state.progress)
-        tune, memory = self.kernel.adapt(phase, state.tune, state.memory, inner, info)
+        tune, memory = self.inner.adapt(phase, state.tune, state.memory, inner, info)
         said = {**info, "temperature": 1.0 / state.beta}
         if problem.constrained:
             said["penalty"] = state.weight

@@ -33,7 +33,6 @@ def test_help_of_each_command_has_words_for_every_option(cli: Cli, name: str) ->
     [
         (["smaple", "m.energy"], "did you mean `sample`?"),
         (["m.energy"], "`energylang sample m.energy`"),
-        (["optimize", "m.energy"], "not in this version"),
         (["test", "m.energy"], "not in this version"),
         (["sample"], "missing argument"),
         (["sample", "m.energy", "--drwas", "3"], "did you mean `--draws`?"),

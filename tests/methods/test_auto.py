@@ -51,4 +51,15 @@ def test_every_choice_can_be_built() -> None:
 
 def test_a_task_without_a_choice_is_said() -> None:
     with pytest.raises(DiagnosticError, match="E0648"):
-        Auto().choose(SCHOOLS, "optimize")
+        Auto().choose(SCHOOLS, "test")
+
+
+def test_what_optimises() -> None:
+    chosen = {
+        name: str(Auto().choose(facts, "optimize")[0])
+        for name, facts in (("reals", SCHOOLS), ("net", NET), ("mixed", MIXED))
+    }
+    assert chosen["reals"] == "descent()"
+    assert chosen["net"].startswith("anneal(gwg")
+    assert chosen["mixed"].startswith("anneal(blocks(")
+    assert "mala()" in chosen["mixed"]
