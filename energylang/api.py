@@ -222,7 +222,7 @@ class Model:
         if methods()[call.name].protocol == "choice":
             call, reason = build(call).choose(energy.compiled.program.facts, "optimize")
             resolve_constraints(node, self.program.constraints, given["constraints"], call)
-        return Plan("optimize", energy, call, reason, given, bindings, whole=whole)
+        return Plan("optimize", energy, call, reason, with_counts("optimize", given, call), bindings, whole=whole)
 
     def optimize(self, of: str | None = None, **arguments: Any) -> Optimum:
         """Find the lowest energy, the only one's or that of the file's task; arguments as `Energy.optimize`."""
