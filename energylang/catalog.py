@@ -418,6 +418,17 @@ BUILT_IN: tuple[Method, ...] = (
         lanes={"cpu": 4, "accelerator": 1024},
     ),
     Method(
+        "forward_backward",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="discrete",
+        summary="exact joint draws along chains and trees, found in the energy, one after another",
+        source="Carter and Kohn 1994, Biometrika 81(3); Scott 2002, JASA 97(457); Hamze and de Freitas 2004, UAI",
+        factory="energylang.methods.forward_backward:ForwardBackward",
+        tests="tests/methods/test_forward_backward.py",
+        lanes={"cpu": 16, "accelerator": 1024},
+    ),
+    Method(
         "metropolis",
         protocol="kernel",
         tasks=("sample",),

@@ -710,6 +710,12 @@ _register(
             "Of sites of more than two values `swendsen_wang` needs J >= 0. Where J is made of a variable or a param, its space "
             "must say so: with `J: positive`, `-J * sum(s == roll(s, 1))` is fine, with `J: real` it is not.",
         ),
+        "E0657": (
+            "no trees to draw along",
+            "`forward_backward` draws groups of sites jointly, each a forest of couplings in pairs given the rest: chains, trees, "
+            "rows of a lattice, the chains of a factorial model. Where the terms couple every site with every other at once "
+            "(a matrix product `dot(s, W @ s)`, a net, `sum(s)^2`), sites are only to be had one by one: use `gibbs` or `gwg`.",
+        ),
         "E0658": (
             "a method that cannot stand inside another",
             "`blocks` and `tempering` take methods that move a point: `gibbs`, `nuts`, `hmc`… `auto` chooses a method, and "

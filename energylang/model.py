@@ -218,6 +218,22 @@ class Pairwise(Target, Protocol):
         ...
 
 
+class Forested(Target, Protocol):
+    """A target whose sites are in groups, each a forest of pairs given all others, that can be drawn jointly."""
+
+    def trees(self) -> tuple[int, ...]:
+        """How many groups there are of each kind; groups of a kind have one program. Raises DiagnosticError E0657."""
+        ...
+
+    def tree_tables(self, x: Point) -> Any:
+        """What drawing needs that no code changes; x is needed for its other variables."""
+        ...
+
+    def redrawn(self, x: Point, kind: int, number: Array, tables: Any, key: PRNGKey) -> Point:
+        """The Point with group `number` of a kind drawn anew from its law given everything else, exactly."""
+        ...
+
+
 @runtime_checkable
 class NormalLaws(Protocol):
     """A target that knows which of its variables have a normal law given what stays; `remainder` leaves those laws out."""

@@ -44,6 +44,7 @@ from energylang.lower.operations import NUMPY
 from energylang.lower.pairwise import Pairs, numbered, pairs_of
 from energylang.lower.spaces import CodeSlot, RealSlot
 from energylang.lower.structure import Continuous, Gather, Opaque, Quadratic, Structured, structure
+from energylang.lower.trees import Trees, trees_of
 from energylang.model import UNBOUNDED, Facts, PRNGKey, Selection, TermFact, fold
 
 MOST_COLOURED = 20_000_000
@@ -144,6 +145,19 @@ class EnergyProgram:
     def pairs(self) -> Pairs:
         """The energy as couplings of pairs of sites. Raises DiagnosticError E0655 and E0656 where it has none such."""
         return pairs_of(self.energy, self.structured, self.numbered, self.known, self.dims)
+
+    def trees(self, chosen: np.ndarray | None = None) -> Trees:
+        """Groups of some sites, by their numbers (all where None), that are trees. Raises DiagnosticError E0657."""
+        count = sum(slot.size for slot in self.numbered.values())
+        inside = np.ones(count, bool) if chosen is None else np.isin(np.arange(count), chosen)
+        key = inside.tobytes()
+        if key not in self._trees:
+            self._trees[key] = trees_of(self.energy, self.structured, self.numbered, self.known, self.dims, inside)
+        return self._trees[key]
+
+    @cached_property
+    def _trees(self) -> dict[bytes, Trees]:
+        return {}
 
     @cached_property
     def variable_steps(self) -> tuple[Step, ...]:

@@ -147,6 +147,23 @@ class EnergyTarget:
         strength, field = pairs.couplings(self._environment(self.values(x)[0]), JAX)
         return self._scaled(strength), self._scaled(field) if pairs.fields else None
 
+    def trees(self, chosen: np.ndarray | None = None) -> tuple[int, ...]:
+        return tuple(kind.count for kind in self.program.trees(chosen).kinds)
+
+    def tree_tables(self, x: Point, chosen: np.ndarray | None = None) -> Any:
+        return self.program.trees(chosen).tables(self._environment(self.values(x)[0]))
+
+    def redrawn(
+        self, x: Point, kind: int, number: Array, tables: Any, key: PRNGKey, chosen: np.ndarray | None = None
+    ) -> Point:
+        finite = [x.code[g] for g in self._finite]
+        level = 1.0 if self.level is None else self.level
+        environment = self._environment(self.values(x)[0])
+        plan = self.program.trees(chosen)
+        codes = plan.redrawn(kind, number, jnp.concatenate(finite), tables, level, environment, key)
+        parts = jnp.split(codes, np.cumsum([len(part) for part in finite])[:-1])
+        return x._replace(code=(*parts, *x.code[len(finite) :]))
+
     def normal_laws(self, free: Collection[str] | None = None) -> tuple[str, ...]:
         return tuple(normal_laws(self.program.energy, free))
 
@@ -313,6 +330,22 @@ class SelectedTarget:
                 here = jnp.zeros((len(self._sites), most), strength.dtype)
             here = here.at[ends[crossing].max(axis=1), fixed].add(-strength[crossing])
         return strength[np.nonzero(inside)[0]], here
+
+    def trees(self, chosen: np.ndarray | None = None) -> tuple[int, ...]:
+        return self.base.trees(self._among(chosen))
+
+    def tree_tables(self, x: Point, chosen: np.ndarray | None = None) -> Any:
+        return self.base.tree_tables(self._whole(x), self._among(chosen))
+
+    def redrawn(
+        self, x: Point, kind: int, number: Array, tables: Any, key: PRNGKey, chosen: np.ndarray | None = None
+    ) -> Point:
+        whole = self.base.redrawn(self._whole(x), kind, number, tables, key, self._among(chosen))
+        return x._replace(code=tuple(_take(whole.code[g], self.selection.code[g]) for g in self._groups))
+
+    def _among(self, chosen: np.ndarray | None) -> np.ndarray:
+        """Sites by the base's numbers; all selected ones where None."""
+        return self._sites if chosen is None else self._sites[chosen]
 
     def normal_laws(self, free: Collection[str] | None = None) -> tuple[str, ...]:
         real = set(self.selection.real)
