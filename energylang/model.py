@@ -51,9 +51,12 @@ class Outputs(NamedTuple):
 
 @dataclass(frozen=True)
 class TermFact:
-    """What the analysis found of one term: its `kind`, how many rows, how many sites a row couples, and the text."""
+    """What the analysis found of one term: its `kind`, how many rows (or sums), how many sites a row couples, and the text.
 
-    kind: Literal["gather", "quadratic", "opaque", "continuous"]
+    width: of "sums" 2 where the function is of degree two at most, so that no more than two sites interact, else 0.
+    """
+
+    kind: Literal["gather", "quadratic", "sums", "opaque", "continuous"]
     rows: int
     width: int
     text: str

@@ -168,7 +168,7 @@ CASES = {
     "deep_categorical": Case(deep_categorical, ("gather", "opaque")),
     "max_cut": Case(max_cut, ("gather",)),
     "independent_set": Case(independent_set, ("gather",)),
-    "max_clique": Case(max_clique, ("gather", "quadratic")),
+    "max_clique": Case(max_clique, ("gather", "sums")),
     "balanced_cut": Case(balanced_cut, ("gather", "opaque")),
     "infill": Case(infill, ("opaque",), "gap"),
 }

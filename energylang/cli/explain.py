@@ -267,6 +267,7 @@ def _terms(terms: list[dict[str, Any]]) -> list[str]:
             "gather": f"{term['rows']:,} {'row' if term['rows'] == 1 else 'rows'}, each of {term['width']}"
             f" {'site' if term['width'] == 1 else 'sites'}: exact gains",
             "quadratic": f"{term['reason'] or 'quadratic'}: exact gains from products",
+            "sums": f"{term['reason']}: exact gains from what each site adds",
             "opaque": f"opaque, because {term['reason']}: gains are estimates, corrected by Metropolis steps",
             "continuous": f"{term['reason']}: gradients" if term["reason"] else "no discrete variable: gradients",
         }[term["kind"]]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from energylang.ir.nodes import Variable
-from energylang.lower.structure import Continuous, Gather, Opaque, Structured
+from energylang.lower.structure import Continuous, Gather, Opaque, Structured, Sums
 
 MANY = 10_000
 """Sites from which whole arrays are coloured at once: a loop over sites takes microseconds for each."""
@@ -30,7 +30,7 @@ def conflicts(
                     codes.append(
                         _pairs(first.sites, starts[first.variable], second.sites, starts[second.variable], total)
                     )
-        elif isinstance(summand, Opaque):
+        elif isinstance(summand, Opaque | Sums):
             dense |= {(u, v) for u in summand.variables for v in summand.variables}
         elif not isinstance(summand, Continuous):
             dense |= set(summand.pairs) | {(v, u) for u, v in summand.pairs}

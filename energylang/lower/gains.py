@@ -1,7 +1,7 @@
 """Gains: the change of the energy when one site takes another value, for every site and value at once.
 
 Gather summands: replace one column at a time in all rows, and collect the changes of the rows to the sites they read.
-Quadratics: E(x + d e_i) - E(x) = d g_i + d^2 H_ii / 2, exact; multilinear gathers likewise, without a diagonal. Opaque ones: the gradient of the extension, an estimate.
+Functions of sums: the function at the sums as they would be. Quadratics: E(x + d e_i) - E(x) = d g_i + d^2 H_ii / 2, exact; multilinear gathers likewise, without a diagonal. Opaque ones: the gradient of the extension, an estimate.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from energylang.ir.nodes import Expr, Reference, Symbol, Variable
+from energylang.lower import sums
 from energylang.lower.evaluate import evaluate
 from energylang.lower.extension import Relaxed, evaluate_relaxed
 from energylang.lower.spaces import CodeSlot
-from energylang.lower.structure import Column, Gather, Opaque, Quadratic, Structured
+from energylang.lower.structure import Column, Gather, Opaque, Quadratic, Structured, Sums
 from energylang.model import UNBOUNDED
 
 Tables = Mapping[str, Array]
@@ -34,8 +35,11 @@ def energy_changes(
     for number, summand in enumerate(structured):
         if isinstance(summand, Gather) and not summand.multilinear:
             scale = scaled(summand, environment, dims)
-            for variable, change in _gather(number, summand, environment, dims, slots, tables).items():
+            for variable, change in _gather(str(number), summand, environment, dims, slots, tables).items():
                 _add(changes, variable, scale * change)
+        elif isinstance(summand, Sums):
+            for variable, change in _sums(number, summand, environment, dims, slots, tables).items():
+                _add(changes, variable, change)
     smooth = [s for s in structured if isinstance(s, Quadratic) or (isinstance(s, Gather) and s.multilinear)]
     if smooth:
         for variable, change in _from_gradient(smooth, environment, dims, slots, tables).items():
@@ -63,7 +67,7 @@ def _add(changes: Changes, variable: Variable, change: Array) -> None:
 
 
 def _gather(
-    number: int, summand: Gather, environment: Mapping[Symbol, Any], dims: Mapping[str, int],
+    key: str, summand: Gather, environment: Mapping[Symbol, Any], dims: Mapping[str, int],
     slots: Mapping[Variable, CodeSlot], tables: Tables,
 ) -> Changes:  # fmt: skip
     current = evaluate([c.chain for c in summand.columns], environment, dims)
@@ -87,16 +91,16 @@ def _gather(
             for (i, j), _ in summand.overlaps.items():
                 if place in (i, j):
                     other = j if place == i else i
-                    replaced[other] = jnp.where(tables[f"overlap/{number}/{i}/{j}"], value, current[other])
+                    replaced[other] = jnp.where(tables[f"overlap/{key}/{i}/{j}"], value, current[other])
             difference = (rows(replaced) - before) * 1.0
             for i, j in summand.overlaps:
                 # A row that reads the site through an earlier column was counted there.
                 if j == place:
-                    difference = jnp.where(tables[f"overlap/{number}/{i}/{j}"], 0.0, difference)
+                    difference = jnp.where(tables[f"overlap/{key}/{i}/{j}"], 0.0, difference)
             return difference
 
         def collect(difference: Array, column: Column = column, place: int = place) -> Array:
-            return _collect(column, f"sites/{number}/{place}", difference, environment, dims, slots, tables)
+            return _collect(column, f"sites/{key}/{place}", difference, environment, dims, slots, tables)
 
         value = jnp.asarray(current[place])
         if slot.cardinality == 2:
@@ -131,6 +135,24 @@ def _collect(
 
     (collected,) = jax.linear_transpose(read, jax.ShapeDtypeStruct(slot.shape, difference.dtype))(reduced)
     return collected
+
+
+# --- functions of sums ------------------------------------------------------------------------------------------
+
+
+def _sums(
+    number: int, summand: Sums, environment: Mapping[Symbol, Any], dims: Mapping[str, int],
+    slots: Mapping[Variable, CodeSlot], tables: Tables,
+) -> Changes:  # fmt: skip
+    steps: dict[int, Changes] = {}
+    for place, total in enumerate(summand.sums):
+        steps[place] = {}
+        for part, gather in enumerate(total.gathers):
+            scale = scaled(gather, environment, dims)
+            found = _gather(sums.part_key(number, place, part), gather, environment, dims, slots, tables)
+            for variable, change in found.items():
+                _add(steps[place], variable, scale * change)
+    return sums.change(summand, scaled(summand, environment, dims), steps, environment, dims)
 
 
 # --- quadratic and multilinear ----------------------------------------------------------------------------------

@@ -43,7 +43,8 @@ from energylang.lower.neighbours import Neighbours, neighbours
 from energylang.lower.operations import NUMPY
 from energylang.lower.pairwise import Pairs, numbered, pairs_of
 from energylang.lower.spaces import CodeSlot, RealSlot
-from energylang.lower.structure import Continuous, Gather, Opaque, Quadratic, Structured, structure
+from energylang.lower.structure import Continuous, Gather, Opaque, Quadratic, Structured, Sums, structure
+from energylang.lower.sums import as_sums, gathers
 from energylang.lower.trees import Trees, trees_of
 from energylang.model import UNBOUNDED, Facts, PRNGKey, Selection, TermFact, fold
 
@@ -209,6 +210,7 @@ def lower(energy: Energy, bound: Bound) -> EnergyProgram:
     }
     summed = eliminations(energy.roots, environment, dims)
     structured = structure(energy.terms, environment, dims) if code_slots else []
+    structured = [as_sums(s, environment, dims) for s in structured]
     tables, colours, near = _tables(structured, code_slots, cardinalities, environment, dims)
     # A site that bounds an interval moves what lies in it: its gains at fixed values are only a guess.
     bounding = symbols(*energy.bounds)
@@ -346,16 +348,13 @@ def _tables(
     environment: Mapping[Symbol, Any], dims: Mapping[str, int],
 ) -> tuple[dict[str, np.ndarray], int, Neighbours | None]:  # fmt: skip
     tables: dict[str, np.ndarray] = {}
-    for number, summand in enumerate(structured):
-        if isinstance(summand, Gather):
-            for (i, j), mask in summand.overlaps.items():
-                tables[f"overlap/{number}/{i}/{j}"] = mask
-            for place, column in enumerate(summand.columns):
-                if not column.direct:
-                    outside = slots[column.variable].size
-                    tables[f"sites/{number}/{place}"] = np.where(column.sites < 0, outside, column.sites).astype(
-                        np.int32
-                    )
+    for key, gather in gathers(structured):
+        for (i, j), mask in gather.overlaps.items():
+            tables[f"overlap/{key}/{i}/{j}"] = mask
+        for place, column in enumerate(gather.columns):
+            if not column.direct:
+                outside = slots[column.variable].size
+                tables[f"sites/{key}/{place}"] = np.where(column.sites < 0, outside, column.sites).astype(np.int32)
     tables |= _diagonal_tables([s for s in structured if isinstance(s, Quadratic)], slots, environment, dims)
     if not slots:
         return tables, 0, None
@@ -426,6 +425,10 @@ def _fact(summand: Structured, dims: Mapping[str, int], summed: Mapping[Marginal
     if isinstance(summand, Gather):
         rows = int(np.prod(summand.shape, dtype=np.int64))
         return TermFact("gather", rows, len(summand.columns), text)
+    if isinstance(summand, Sums):
+        count = len(summand.sums)
+        what = "a function of a sum over sites" if count == 1 else f"a function of {count} sums over sites"
+        return TermFact("sums", count, 2 if summand.pairwise else 0, text, what)
     if isinstance(summand, Opaque):
         return TermFact("opaque", 1, 0, text, _sums([summand.summand.rows], summed) or summand.reason)
     if isinstance(summand, Continuous):

@@ -82,6 +82,33 @@ class Quadratic:
 
 
 @dataclass(frozen=True, eq=False)
+class SiteSum:
+    """A scalar that is a sum of rows which read one site each. local: stands for it in a function of sums. value: the scalar.
+
+    gathers: its parts that read sites, each with one column.
+    """
+
+    local: Local
+    value: Expr
+    gathers: tuple[Gather, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """A summand that is a function of a few sums over sites (`energylang.lower.sums`): exact changes from what a site adds.
+
+    pairwise: whether the function is of degree two at most.
+    """
+
+    summand: Summand
+    function: Expr
+    sums: tuple[SiteSum, ...]
+    variables: frozenset[Variable]
+    pairwise: bool
+    kind: Literal["sums"] = "sums"
+
+
+@dataclass(frozen=True, eq=False)
 class Opaque:
     """A summand about which nothing more is known; `reason` says what stood in the way."""
 
@@ -100,7 +127,7 @@ class Continuous:
     kind: Literal["continuous"] = "continuous"
 
 
-Structured = Gather | Quadratic | Opaque | Continuous
+Structured = Gather | Quadratic | Sums | Opaque | Continuous
 
 
 class _NotGather(Exception):

@@ -17,7 +17,7 @@ from energylang.lower.elimination import Elimination
 from energylang.lower.evaluate import evaluate
 from energylang.lower.operations import NUMPY
 from energylang.lower.program import EnergyProgram
-from energylang.lower.structure import Gather, Quadratic
+from energylang.lower.structure import Gather, Quadratic, Sums
 
 MOST_WORK = 2**22
 """Entries of the index tables beyond which one point, not three, is enough to wait for."""
@@ -110,6 +110,8 @@ def _compare(program: EnergyProgram, environment: dict[Symbol, Any], random: np.
     for summand, part in zip(program.structured, parts, strict=True):
         if isinstance(summand, Gather):
             _compare_gather(program, summand, part, environment, random, size)
+        elif isinstance(summand, Sums):
+            _compare_sums(program, summand, part, environment, random, size)
         elif isinstance(summand, Quadratic):
             _compare_quadratic(program, summand, environment, random, size)
 
@@ -139,6 +141,44 @@ def _compare_gather(
             raise VerificationError(
                 f"`{summand.summand.text}`: setting site {site} of `{column.variable.name}` changes it by {after - before}, its rows by {predicted - before}"
             )
+
+
+def _compare_sums(
+    program: EnergyProgram, summand: Sums, before: float, environment: dict[Symbol, Any], random: np.random.Generator,
+    size: float,
+) -> None:  # fmt: skip
+    """One site of each variable at another value: what it adds to the sums must account for all of the change."""
+    for variable in sorted(summand.variables, key=lambda v: v.name):
+        slot = program.code_slots[variable]
+        if not slot.size or slot.cardinality < 2:
+            continue
+        site = int(random.integers(slot.size))
+        value = np.array(environment[variable])
+        code = slot.encode(value.reshape(-1)[site])
+        value.reshape(-1)[site] = slot.decode((code + 1) % slot.cardinality)
+        after = _summand(program, summand, {**environment, variable: value})
+        predicted = before + sums_change(program, summand, environment, variable, site, value.reshape(-1)[site])
+        if not _close(after, predicted, size):
+            raise VerificationError(
+                f"`{summand.summand.text}`: setting site {site} of `{variable.name}` changes it by {after - before}, its sums by {predicted - before}"
+            )
+
+
+def sums_change(
+    program: EnergyProgram, summand: Sums, environment: Mapping[Symbol, Any], variable: Variable, site: int, value: Any
+) -> float:
+    """The change of a function of sums when a site takes a value, from what the site adds to each."""
+    now = [float(v) for v in evaluate([s.value for s in summand.sums], environment, program.dims, NUMPY)]
+    moved = [
+        total + sum(rows_change(program, g, environment, variable, site, value) for g in s.gathers)
+        for s, total in zip(summand.sums, now, strict=True)
+    ]
+    ends = []
+    for sums in (now, moved):
+        inner = {**environment, **{s.local: v for s, v in zip(summand.sums, sums, strict=True)}}
+        ends.append(float(evaluate([summand.function], inner, program.dims, NUMPY)[0]))
+    scale = np.prod([float(v) for v in evaluate(summand.summand.scale, environment, program.dims, NUMPY)])
+    return float(scale * (ends[1] - ends[0]))
 
 
 def rows_change(

@@ -14,8 +14,8 @@ from energylang.check import check_source
 from energylang.diagnostics import Diagnostics
 from energylang.lower.data import bind
 from energylang.lower.program import EnergyProgram, lower
-from energylang.lower.structure import Gather, Opaque, Quadratic
-from energylang.lower.verify import _summand, plain, random_value, rows_change, verify_structure
+from energylang.lower.structure import Gather, Opaque, Quadratic, Sums
+from energylang.lower.verify import _summand, plain, random_value, rows_change, sums_change, verify_structure
 from energylang.model import Point
 from energylang.source import Source
 from tests.support.random_models import Writer
@@ -44,6 +44,8 @@ def changes_at(program: EnergyProgram, environment: dict, variable, site: int, v
             return None
         if isinstance(summand, Gather):
             total += rows_change(program, summand, environment, variable, site, value)
+        elif isinstance(summand, Sums):
+            total += sums_change(program, summand, environment, variable, site, value)
         elif isinstance(summand, Quadratic):
             total += quadratic_change(program, summand, environment, variable, site, value)
     return total
@@ -122,6 +124,12 @@ def test_random_models(part):
         program, bound, writer = lowered(seed)
         compared += compare(program, bound, writer.text, seed)
     assert compared > 500
+
+
+def test_functions_of_sums_are_among_them():
+    """Some that are polynomials, and some that would be opaque."""
+    found = [s.pairwise for seed in range(60) for s in lowered(seed)[0].structured if isinstance(s, Sums)]
+    assert {True, False} == set(found)
 
 
 @pytest.mark.parametrize("seed", range(0, MODELS, 10))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import energylang
-from energylang.lower.structure import Gather, Quadratic
+from energylang.lower.structure import Gather, Quadratic, Sums
 from energylang.lower.verify import verify_structure
 from energylang.methods.enumerate import Enumerate
 from energylang.model import Point
@@ -90,8 +92,8 @@ def test_a_forgotten_summand_is_noticed(compiled, name):
 
 
 def test_a_forgotten_diagonal_is_noticed(compiled):
-    """The broken twin of quadratics: (sum x)^2 without its diagonal is off by the constant of the flip."""
-    energy = compiled["squared sum"]
+    """The broken twin of quadratics: squares of sums without their diagonal are off by the constant of the flip."""
+    energy = compiled["squares of sums of columns"]
     target = energy.target()
     tables = {n: jnp.zeros_like(t) if n.startswith("diagonal") else t for n, t in target.tables.items()}
     assert tables.keys() == target.tables.keys()
@@ -99,6 +101,24 @@ def test_a_forgotten_diagonal_is_noticed(compiled):
     broken = type(target)(target.program, target.params, target.arrays, tables)
     point = jax.tree.map(lambda a: a[3], every_point(target))
     assert float(jnp.abs(broken.gains(point)[0] - target.gains(point)[0]).max()) > 0.1
+
+
+def test_a_forgotten_part_of_a_sum_is_noticed(compiled):
+    """The broken twin of functions of sums: of `sum(w * x) + sum(s)` only the first is known to change."""
+    target = compiled["functions of sums"].target()
+    program = target.program
+    point = jax.tree.map(lambda a: a[7], every_point(target))
+    right = target.gains(point)
+    whole = list(program.structured)
+    broken = [
+        replace(s, sums=(replace(s.sums[0], gathers=()), *s.sums[1:])) if isinstance(s, Sums) else s for s in whole
+    ]
+    program.structured[:] = broken
+    try:
+        wrong = target.gains(point)
+    finally:
+        program.structured[:] = whole
+    assert max(float(jnp.abs(a - b).max()) for a, b in zip(right, wrong, strict=True)) > 0.1
 
 
 @pytest.mark.parametrize("name", list(MODELS))
@@ -126,7 +146,8 @@ def test_structure_is_found(compiled):
     }
     colours = {name: e.compiled.program.facts.colours for name, e in compiled.items()}
     assert kinds["rbm"] == ["gather", "quadratic"]
-    assert kinds["squared sum"] == ["gather", "quadratic"]
+    assert kinds["squares of sums of columns"] == ["gather", "quadratic"]
+    assert kinds["squared sum"] == kinds["functions of sums"] == ["gather", "sums"]
     assert kinds["three-body"] == kinds["potts open"] == kinds["density of labels"] == ["gather"]
     assert kinds["opaque"] == ["gather", "opaque"]
     assert colours["rbm"] == colours["ising open with field"] == colours["potts open"] == 2

@@ -61,6 +61,24 @@ energy e(x: binary[10]) = 0.3 * (sum(x) - 4)^2 - 0.2 * sum(x * roll(x, 1))
 """,
         {},
     ),
+    "squares of sums of columns": (
+        """
+energy e(x: binary[3, 4]) = 0.4 * norm2(sum(x, axis = 0) - 1) - 0.2 * sum(x[1:] * x[:-1])
+""",
+        {},
+    ),
+    "functions of sums": (
+        """
+data w: real[5]
+data places: cat(5)[M]
+energy e(x: binary[5], s: spin[2], a: cat(3)[1, 2]) {
+  let load = sum(w * x) + 0.5 * sum(s)
+  += 0.7 * abs(load - 1) + maximum(0, load)^1.5 - 0.3 * sum(x[1:] * x[:-1])
+  += cos(mean(a == 1) * sum(x[places]))
+}
+""",
+        {"w": _random.normal(size=5), "places": np.array([0, 3, 3, 4, 3])},
+    ),
     "table of two categoricals": (
         """
 data T: real[3, 4]

@@ -104,6 +104,10 @@ class Writer:
         if r < 0.85:
             matrix = self.constant((self.n, self.n))
             return f"{scale} * dot({self.reading((self.n,))}, {matrix} @ {self.reading((self.n,))})"
-        if r < 0.95:
+        if r < 0.9:
             return f"{scale} * mean({self.rows((self.n,), 1)} / {self.random.choice(['2', 'exp(0.2)'])})"
-        return f"{scale} * log(2 + exp(sum({self.rows((self.n,), 1)})))"
+        inner = f"sum({self.rows((self.n,), 1)})"
+        if self.random.random() < 0.5:
+            inner = f"{inner} - mean({self.table((self.n,))})"
+        function = self.random.choice(["log(2 + exp({}))", "abs({} - 1)", "maximum(0, {})^2", "cos({})"])
+        return f"{scale} * {function.format(inner)}"
