@@ -53,7 +53,7 @@ class Outputs(NamedTuple):
 class TermFact:
     """What the analysis found of one term: its `kind`, how many rows (or sums), how many sites a row couples, and the text.
 
-    width: of "sums" 2 where the function is of degree two at most, so that no more than two sites interact, else 0.
+    width: of "sums" 2 where the function is of degree two at most, so that no more than two sites interact, else all that it has.
     """
 
     kind: Literal["gather", "quadratic", "sums", "opaque", "continuous"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import jax.numpy as jnp
@@ -428,7 +429,8 @@ def _fact(summand: Structured, dims: Mapping[str, int], summed: Mapping[Marginal
     if isinstance(summand, Sums):
         count = len(summand.sums)
         what = "a function of a sum over sites" if count == 1 else f"a function of {count} sums over sites"
-        return TermFact("sums", count, 2 if summand.pairwise else 0, text, what)
+        sites = sum(prod(d.evaluate(dims) for d in v.space.shape) for v in summand.variables)
+        return TermFact("sums", count, 2 if summand.pairwise else sites, text, what)
     if isinstance(summand, Opaque):
         return TermFact("opaque", 1, 0, text, _sums([summand.summand.rows], summed) or summand.reason)
     if isinstance(summand, Continuous):

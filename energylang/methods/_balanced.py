@@ -52,7 +52,9 @@ def informed(target: Target, x: Point) -> Informed:
 
 def pairwise(facts: Facts) -> bool:
     """Whether no term couples more than two sites at once, and gains are exact."""
-    two = all(t.kind in ("quadratic", "continuous") or (t.kind == "gather" and t.width <= 2) for t in facts.terms)
+    two = all(
+        t.kind in ("quadratic", "continuous") or (t.kind in ("gather", "sums") and t.width <= 2) for t in facts.terms
+    )
     return facts.gains == "exact" and bool(facts.terms) and two
 
 
