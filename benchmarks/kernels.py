@@ -2,7 +2,7 @@
 
     python -m benchmarks.kernels [--rounds 3] [--model schools ...] [--method nuts ...]
 
-Everything in one process, methods alternating, seeds 0, 1, …; four chains. A second is one that the driver counts, warm-up
+Everything in one process, methods alternating, seeds 0, 1, …; four chains, of `chees` 64. A second is one that the driver counts, warm-up
 and draws, compiling excluded; an evaluation is a gradient, of slices a density. ESS is the least bulk ESS over all scalars
 of the model, and "-" stands where R_hat is above 1.05: then there are no draws to count.
 """
@@ -19,13 +19,15 @@ import energylang
 from benchmarks.against_peers import PEERS, datasets
 
 METHODS = {
-    "nuts": (500, 500),
-    "hmc": (500, 500),
-    "adjusted_mclmc": (500, 500),
-    "slice": (100, 150),
-    "elliptical_slice": (1000, 1000),
+    "nuts": (500, 500, 4),
+    "hmc": (500, 500, 4),
+    "chees": (300, 200, 64),
+    "adjusted_mclmc": (500, 500, 4),
+    "slice": (100, 150, 4),
+    "elliptical_slice": (1000, 1000, 4),
 }
-"""Warm-up steps and draws of a chain: a step of `slice` is one of every real, a step of `elliptical_slice` the cheapest."""
+"""Warm-up steps and draws of a chain, and chains: a step of `slice` is one of every real, a step of `elliptical_slice` the
+cheapest, and what `chees` learns it learns from 64 states a step."""
 
 GAUSSIAN = """
 data L: real[n, n]
@@ -68,8 +70,8 @@ def models() -> dict[str, tuple[str, dict[str, Any]]]:
 
 def measure(model: Any, method: str, seed: int) -> tuple[float, float, float, float]:
     """(least bulk ESS, largest R_hat, seconds, evaluations) of one run."""
-    warmup, draws = METHODS[method]
-    run = model.sample(method=method, warmup=warmup, draws=draws, chains=4, seed=seed)
+    warmup, draws, chains = METHODS[method.partition("(")[0]]
+    run = model.sample(method=method, warmup=warmup, draws=draws, chains=chains, seed=seed)
     stats = ("sample_stats", "warmup_sample_stats")
     evaluations = sum(float(np.sum(run.data.read(group, "n_steps"))) for group in stats)
     summary = run.summary()
