@@ -154,8 +154,9 @@ BUILT_IN: tuple[Method, ...] = (
                 "metric",
                 "choice",
                 "auto",
-                "form of the mass matrix; auto is dense up to 64 reals, its correlations shrunk as far as they are noise",
-                choices=("auto", "diagonal", "dense"),
+                "form of the mass matrix; auto is dense up to 64 reals, its correlations shrunk as far as they are noise; "
+                "low_rank is diagonal but for a few directions, by draws and gradients",
+                choices=("auto", "diagonal", "dense", "low_rank"),
             ),
             Option("step_size", "real", 1.0, ADAPTS, minimum=0, open=True),
         ),
@@ -186,7 +187,13 @@ BUILT_IN: tuple[Method, ...] = (
         tests="tests/methods/test_trajectories.py",
         options=(
             Option("target_acceptance", "real", 0.8, "mean acceptance to aim at", minimum=0, maximum=1, open=True),
-            Option("metric", "choice", "diagonal", "form of the mass matrix", choices=("diagonal", "dense")),
+            Option(
+                "metric",
+                "choice",
+                "diagonal",
+                "form of the mass matrix; low_rank is diagonal but for a few directions, by draws and gradients",
+                choices=("diagonal", "dense", "low_rank"),
+            ),
             Option("step_size", "real", 1.0, ADAPTS, minimum=0, open=True),
             Option(
                 "trajectory_length",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ from energylang.methods._adaptation import (
     start_averaging,
 )
 from energylang.methods._gradient import value_and_gradient
+from energylang.methods._low_rank import LowRank, Seen, learned, nothing_seen, plain, see
 from energylang.model import Info, Phase, Point, PRNGKey, Target
 
 DIVERGENCE = 1000.0
@@ -26,6 +27,7 @@ DIVERGENCE = 1000.0
 FUSED = 32
 """Reals up to which a dense root is multiplied elementwise: a small product fuses with what stands around it, and a call of
 a library costs more than the product."""
+Root: TypeAlias = Array | LowRank
 MOST_STEPS = 1024
 """Gradients of one trajectory at most, those of a tree of NUTS of the default depth. The number is drawn without looking
 at the state, so that a limit on it takes nothing from exactness."""
@@ -40,28 +42,32 @@ class TrajectoryState(NamedTuple):
 
 
 class TrajectoryTuning(NamedTuple):
-    """step_size: scalar, in the scaled space. root: float[R] or lower float[R, R], real = root @ scaled."""
+    """step_size: scalar, in the scaled space. root: float[R], lower float[R, R] or LowRank, real = root @ scaled."""
 
     step_size: Array
-    root: Array
+    root: Root
 
 
 class TrajectoryMemory(NamedTuple):
     """What warm-up remembers: of the step size, and of the draws in the slow window."""
 
     averaging: DualAveraging
-    moments: Moments
+    moments: Moments | Seen
 
 
-def forward(root: Array, vector: Array) -> Array:
+def forward(root: Root, vector: Array) -> Array:
     """root @ vector: a velocity of the scaled space in the space of the reals."""
+    if isinstance(root, LowRank):
+        return root.forward(vector)
     if root.ndim == 1:
         return root * vector
     return jnp.sum(root * vector, axis=1) if vector.size <= FUSED else root @ vector
 
 
-def backward(root: Array, gradient: Array) -> Array:
+def backward(root: Root, gradient: Array) -> Array:
     """root.T @ gradient: a gradient in the reals as one in the scaled space."""
+    if isinstance(root, LowRank):
+        return root.backward(gradient)
     if root.ndim == 1:
         return root * gradient
     return jnp.sum(root * gradient[:, None], axis=0) if gradient.size <= FUSED else gradient @ root
@@ -85,6 +91,11 @@ class Trajectories:
         """Whether the root is a matrix."""
         return False
 
+    @property
+    def low_rank(self) -> bool:
+        """Whether the root is a LowRank."""
+        return False
+
     def covariance(self, moments: Moments) -> Array:
         """What a slow window teaches, float[R] or float[R, R]."""
         return regularised(moments)
@@ -105,28 +116,36 @@ class Trajectories:
 
     def tuning(self, target: Target) -> tuple[TrajectoryTuning, TrajectoryMemory]:
         reals = target.facts.reals
-        dense = self.dense(reals)
-        root = jnp.eye(reals) if dense else jnp.ones(reals)
-        step_size = jnp.asarray(self.step_size, root.dtype)
-        memory = TrajectoryMemory(start_averaging(step_size), no_moments(reals, dense))
-        return TrajectoryTuning(step_size, root), memory
+        step_size = jnp.asarray(self.step_size, jnp.result_type(float))
+        memory = TrajectoryMemory(start_averaging(step_size), self._nothing(reals))
+        if self.low_rank:
+            return TrajectoryTuning(step_size, plain(reals)), memory
+        return TrajectoryTuning(step_size, jnp.eye(reals) if self.dense(reals) else jnp.ones(reals)), memory
 
     def adapt(
         self, phase: Phase, tune: TrajectoryTuning, memory: TrajectoryMemory, state: TrajectoryState, info: Info
     ) -> tuple[TrajectoryTuning, TrajectoryMemory]:
-        reals, dense = state.x.real.shape[0], tune.root.ndim == 2
+        real, reals = state.x.real, state.x.real.shape[0]
         averaging = average(memory.averaging, info["acceptance_rate"], self.target_acceptance)
-        seen = observe(memory.moments, state.x.real)
+        before = memory.moments
+        seen = see(before, real, state.gradient) if isinstance(before, Seen) else observe(before, real)
         moments = jax.tree.map(lambda new, old: jnp.where(phase.slow, new, old), seen, memory.moments)
 
-        def learn(_: Any) -> tuple[Array, DualAveraging, Moments]:
-            covariance = self.covariance(moments)
-            root = jnp.linalg.cholesky(covariance) if dense else jnp.sqrt(covariance)
-            return root, start_averaging(jnp.exp(averaging.log_average)), no_moments(reals, dense)
+        def learn(_: Any) -> tuple[Root, DualAveraging, Moments | Seen]:
+            return self._root(moments), start_averaging(jnp.exp(averaging.log_average)), self._nothing(reals)
 
-        def keep(_: Any) -> tuple[Array, DualAveraging, Moments]:
+        def keep(_: Any) -> tuple[Root, DualAveraging, Moments | Seen]:
             return tune.root, averaging, moments
 
         root, averaging, moments = jax.lax.cond(phase.window_end, learn, keep, None)
         log_step = jnp.where(phase.last, averaging.log_average, averaging.log_step)
         return TrajectoryTuning(jnp.exp(log_step), root), TrajectoryMemory(averaging, moments)
+
+    def _nothing(self, reals: int) -> Moments | Seen:
+        return nothing_seen(reals) if self.low_rank else no_moments(reals, self.dense(reals))
+
+    def _root(self, moments: Moments | Seen) -> Root:
+        if isinstance(moments, Seen):
+            return learned(moments)
+        covariance = self.covariance(moments)
+        return jnp.linalg.cholesky(covariance) if covariance.ndim == 2 else jnp.sqrt(covariance)

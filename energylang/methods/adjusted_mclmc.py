@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from energylang.methods._gradient import value_and_gradient
+from energylang.methods._low_rank import LowRank
 from energylang.methods._trajectories import Trajectories, TrajectoryState, TrajectoryTuning, number_of_steps
 from energylang.model import Info, Point, PRNGKey, Target, fold
 
@@ -38,6 +39,7 @@ class AdjustedMclmc(Trajectories):
         def slope(real: Array) -> tuple[Array, Array]:
             return value_and_gradient(target, real, state.x.code)
 
+        assert not isinstance(tune.root, LowRank), "its metric is diagonal"
         reals = state.x.real.shape[0]
         length = self.trajectory_length * jnp.sqrt(jnp.asarray(reals, state.x.real.dtype))
         steps = number_of_steps(length / tune.step_size, 1.0, fold(key, 0))

@@ -90,19 +90,24 @@ class Hmc(Trajectories):
     A trajectory takes the time `trajectory_length` in the space scaled by the metric, where a well-scaled target has unit
     variances; with `leapfrog`, that many steps. Either is drawn anew for each trajectory, uniformly within `jitter` times
     itself on both sides: no direction comes back to where it began each time (Mackenzie 1989; Neal 2011, section 3.2).
-    Warm-up is Stan's: dual averaging of the step size to `target_acceptance`, the metric from the slow windows.
+    Warm-up is Stan's: dual averaging of the step size to `target_acceptance`, the metric from the slow windows; "low_rank" is
+    diagonal but for a few directions, learned from draws and gradients (`_low_rank.learned`).
 
     Info: acceptance_rate (the probability), diverging (energy error above 1000, or no density on the way), step_size,
     n_steps (gradients), energy (the Hamiltonian at the new state), energy_error (of the proposal).
     """
 
-    metric: Literal["diagonal", "dense"] = "diagonal"
+    metric: Literal["diagonal", "dense", "low_rank"] = "diagonal"
     trajectory_length: float = 1.5707963
     leapfrog: int | None = None
     jitter: float = 0.5
 
     def dense(self, reals: int) -> bool:
         return self.metric == "dense"
+
+    @property
+    def low_rank(self) -> bool:
+        return self.metric == "low_rank"
 
     def step(
         self, target: Target, tune: TrajectoryTuning, state: TrajectoryState, key: PRNGKey

@@ -14,6 +14,7 @@ from energylang.methods._adaptation import Moments, shrunk
 from energylang.methods._gradient import value_and_gradient
 from energylang.methods._trajectories import (
     DIVERGENCE,
+    Root,
     Trajectories,
     TrajectoryState,
     TrajectoryTuning,
@@ -84,17 +85,22 @@ class Nuts(Trajectories):
     from `step_size` dual averaging falls by a factor of five a step, and a trajectory that diverges costs one gradient.
 
     metric: "diagonal" or "dense" as Stan's, or "auto": up to 64 reals a dense matrix whose correlations are shrunk as far as
-    they are noise (`shrunk`), diagonal beyond.
+    they are noise (`shrunk`), diagonal beyond. "low_rank" is diagonal but for a few directions, learned from draws and
+    gradients (`_low_rank.learned`).
 
     Info: acceptance_rate (mean over the trajectory), diverging (energy error above 1000), step_size, n_steps
     (gradients), tree_depth, reached_max_tree_depth, energy (the Hamiltonian at the new state), energy_error.
     """
 
     max_tree_depth: int = 10
-    metric: Literal["auto", "diagonal", "dense"] = "auto"
+    metric: Literal["auto", "diagonal", "dense", "low_rank"] = "auto"
 
     def dense(self, reals: int) -> bool:
         return self.metric == "dense" or (self.metric == "auto" and 1 < reals <= FEW)
+
+    @property
+    def low_rank(self) -> bool:
+        return self.metric == "low_rank"
 
     def covariance(self, moments: Moments) -> Array:
         return shrunk(moments) if self.metric == "auto" and moments.squares.ndim == 2 else super().covariance(moments)
@@ -162,9 +168,7 @@ class Nuts(Trajectories):
         }
         return TrajectoryState(Point(end.real, state.x.code), end.log_density, end.gradient), info
 
-    def leap(
-        self, target: Target, code: tuple[Array, ...], root: Array, step: Array, start: _End
-    ) -> tuple[_End, Array]:
+    def leap(self, target: Target, code: tuple[Array, ...], root: Root, step: Array, start: _End) -> tuple[_End, Array]:
         """A leapfrog step, and the log density where it ends."""
         half = start.momentum + 0.5 * step * backward(root, start.gradient)
         real = start.real + step * forward(root, half)

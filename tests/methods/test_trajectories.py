@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from energylang.methods._low_rank import LowRank
 from energylang.methods._trajectories import MOST_STEPS, TrajectoryTuning, number_of_steps
 from energylang.methods.adjusted_mclmc import AdjustedMclmc
 from energylang.methods.hmc import Hmc
@@ -53,6 +54,11 @@ def tunings() -> dict[str, tuple[Any, Any, int]]:
     root = jnp.linalg.cholesky(jnp.asarray(dense_covariance(), jnp.float32))
     return {
         "hmc": (Hmc(), TrajectoryTuning(jnp.asarray(0.5), scales), 30),
+        "hmc-low-rank": (
+            Hmc(metric="low_rank", leapfrog=3),
+            TrajectoryTuning(jnp.asarray(0.5), LowRank(scales, jnp.eye(10, 2)[::-1], jnp.asarray([0.6, 1.7]))),
+            30,
+        ),
         "hmc-dense": (Hmc(metric="dense", leapfrog=3), TrajectoryTuning(jnp.asarray(0.5), root), 30),
         "unadjusted-hmc": (UnadjustedHmc(), TrajectoryTuning(jnp.asarray(0.9), scales), 30),
         "adjusted-mclmc": (AdjustedMclmc(), TrajectoryTuning(jnp.asarray(1.0), scales), 40),
@@ -67,7 +73,7 @@ def outcome(method: str, begin: str, dropped: int | None = None) -> np.ndarray:
 
 
 @pytest.mark.parametrize("space", SPACES)
-@pytest.mark.parametrize("method", ["hmc", "hmc-dense", "adjusted-mclmc"])
+@pytest.mark.parametrize("method", ["hmc", "hmc-low-rank", "hmc-dense", "adjusted-mclmc"])
 def test_exact_draws_stay_exact(method: str, space: str) -> None:
     assert misfit(outcome(method, "exact"), space) < THRESHOLD
 
