@@ -20,6 +20,7 @@ from benchmarks.against_peers import PEERS, datasets
 
 METHODS = {
     "nuts": (500, 500, 4),
+    "nuts(metric = low_rank)": (500, 500, 4),
     "hmc": (500, 500, 4),
     "chees": (300, 200, 64),
     "adjusted_mclmc": (500, 500, 4),
@@ -70,7 +71,7 @@ def models() -> dict[str, tuple[str, dict[str, Any]]]:
 
 def measure(model: Any, method: str, seed: int) -> tuple[float, float, float, float]:
     """(least bulk ESS, largest R_hat, seconds, evaluations) of one run."""
-    warmup, draws, chains = METHODS[method.partition("(")[0]]
+    warmup, draws, chains = METHODS.get(method, METHODS[method.partition("(")[0]])
     run = model.sample(method=method, warmup=warmup, draws=draws, chains=chains, seed=seed)
     stats = ("sample_stats", "warmup_sample_stats")
     evaluations = sum(float(np.sum(run.data.read(group, "n_steps"))) for group in stats)
