@@ -66,7 +66,7 @@ class Halved(ForwardBackward):
         return super().step(Changed(target, 0.5, 0.5), tune, state, key)  # type: ignore[arg-type]
 
 
-def normal(y: float, mean: float, sigma: float) -> float:
+def normal(y: float, mean: Any, sigma: float) -> Any:
     return 0.5 * ((y - mean) / sigma) ** 2
 
 
@@ -85,14 +85,14 @@ def chain(z: np.ndarray) -> float:
 
 def factorial(x: np.ndarray) -> float:
     grid = x.reshape(3, 2)
-    first = -sum(np.log(0.2) if v else np.log(0.8) for v in grid[0])
+    first: Any = -sum(np.log(0.2) if v else np.log(0.8) for v in grid[0])
     moves = -sum(np.log(0.7) if grid[t, k] == grid[t + 1, k] else np.log(0.3) for t in range(2) for k in range(2))
     return first + moves + sum(normal(Y[t], grid[t] @ [1.0, 1.6], 0.6) for t in range(3))
 
 
 def categorical(x: np.ndarray) -> float:
     grid = x.reshape(2, 2)
-    first = -sum(np.log(START[v]) for v in grid[0])
+    first: Any = -sum(np.log(START[v]) for v in grid[0])
     moves = -sum(np.log(STEP[grid[0, k], grid[1, k]]) for k in range(2))
     return first + moves + sum(normal(Y[t], W3[0, grid[t, 0]] + W3[1, grid[t, 1]], 0.6) for t in range(2))
 
