@@ -2,6 +2,7 @@
 
     python -m benchmarks.discs [--size small|default|paper] [--target ising …] [--sampler gibbs 'gwg(weight = max)' …]
                                [--chains 16] [--seconds 4] [--steps N] [--out FOLDER]
+    python -m benchmarks.discs --task combinatorial [--size small|default|paper] [--target MIS 'MaxCut torus' …]
 
 Samplers are all kernels of the catalog that move discrete variables. By default each runs for about so many seconds on each target;
 `--size paper` takes DISCS's sizes, 100 chains and 100,000 steps. JAX's default device is used: a GPU where there is one.
@@ -11,10 +12,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +25,7 @@ from typing import Any
 import jax
 
 import energylang
+from benchmarks.discs.combinatorial import solved
 from benchmarks.discs.protocol import Measured, Row, samplers
 from benchmarks.discs.targets import SIZES
 
@@ -135,8 +138,42 @@ def measure(arguments: argparse.Namespace, target: str, sampler: str) -> None:
     print(json.dumps(asdict(row)))
 
 
+def combinatorial(arguments: argparse.Namespace) -> None:
+    """Every problem: a line of the table and the instances as JSON."""
+    found = []
+    lines = [
+        "| problem | graphs | method, steps | mean objective | mean ratio to the reference | DISCS | found by, of the chains | seconds, compiling | annealing |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    print("\n".join(lines))
+    for name, problem, instances in solved(arguments.size, arguments.chains, arguments.target):
+
+        def mean(values: Iterable[float], count: int = len(instances)) -> float:
+            return sum(values) / count
+
+        ratio = mean(s.objective / s.reference for s in instances)
+        lines.append(
+            f"| {name} | {len(instances)} | `{problem.method}`, {problem.steps:,} | {mean(s.objective for s in instances):,.2f}"
+            f" | {'-' if math.isnan(ratio) else f'{ratio:.3f}'} | {problem.published} | {mean(s.found_by for s in instances):.1f}"
+            f" | {mean(s.seconds - s.sampling for s in instances):.1f} | {mean(s.sampling for s in instances):.1f} |"
+        )
+        print(lines[-1], flush=True)
+        found.append(
+            {
+                "problem": name,
+                "method": problem.method,
+                "steps": problem.steps,
+                "instances": [asdict(s) for s in instances],
+            }
+        )
+        record = {"size": arguments.size, "chains": arguments.chains, **machine(), "problems": found}
+        (arguments.out / "combinatorial.json").write_text(json.dumps(record, indent=1) + "\n")
+    (arguments.out / "combinatorial.md").write_text("\n".join(lines) + "\n")
+
+
 def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", choices=("sampling", "combinatorial"), default="sampling")
     parser.add_argument("--size", choices=list(SIZES), default="default")
     parser.add_argument("--target", nargs="*", help="names; all by default")
     parser.add_argument("--sampler", nargs="*", help="methods as in a task; all of the catalog by default")
@@ -150,11 +187,15 @@ def main(given: Sequence[str] | None = None) -> None:
     if arguments.size == "paper":
         arguments.limit = max(arguments.limit, 3600.0)
         arguments.steps = arguments.steps or 50_000
-    arguments.chains = arguments.chains or (100 if arguments.size == "paper" else 16)
+    paper = arguments.size == "paper" and arguments.task == "sampling"
+    arguments.chains = arguments.chains or (100 if paper else 16)
     if arguments.one:
         measure(arguments, *arguments.one)
         return
     arguments.out.mkdir(parents=True, exist_ok=True)
+    if arguments.task == "combinatorial":
+        combinatorial(arguments)
+        return
     found = sampling(arguments)
     if found:
         plot(found, arguments.out / "sampling.png")
