@@ -581,11 +581,11 @@ BUILT_IN: tuple[Method, ...] = (
                 "start",
                 "real",
                 None,
-                "first temperature; otherwise what a single change typically costs",
+                "first temperature; otherwise 0.6 of what a single change typically costs",
                 minimum=0,
                 open=True,
             ),
-            Option("end", "real", None, "last temperature; otherwise a fiftieth of the first", minimum=0, open=True),
+            Option("end", "real", None, "last temperature; otherwise a sixth of the first", minimum=0, open=True),
             Option("schedule", "choice", "geometric", "how the temperature falls", choices=("geometric", "linear")),
             Option(
                 "penalty",

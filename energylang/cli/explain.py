@@ -15,7 +15,7 @@ from energylang.cli.options import bind_model, check_model, data_option, json_op
 if TYPE_CHECKING:
     from energylang.api import Energy, Model
     from energylang.ir.nodes import Variable
-    from energylang.model import TermFact
+    from energylang.model import Facts, TermFact
 
 WIDTH = 100
 
@@ -95,8 +95,6 @@ def _said(code: str, example: str) -> str:
 
 def _look(model: Model, energy: Energy) -> dict[str, Any]:
     """Everything that is told, as JSON values."""
-    from energylang.model import UNBOUNDED
-
     node, program = energy.node, energy.compiled.program
     facts = program.facts
     return {
@@ -110,14 +108,9 @@ def _look(model: Model, energy: Energy) -> dict[str, Any]:
         "why": node.reason,
         "terms": [_term(term) for term in facts.terms],
         "reals": facts.reals,
-        "sites": {
-            "count" if k == UNBOUNDED else str(k): n for k, n in zip(facts.cardinalities, facts.sites, strict=True)
-        },
-        "states": facts.states if facts.discrete and not facts.counts and facts.states < 2**53 else None,
-        "gains": facts.gains,
-        "colours": facts.colours,
-        "reach": facts.reach,
-        "methods": {verb: _method(model, energy, verb) for verb in ("sample", "evidence", "train")},
+        **_sites(facts),
+        "methods": {verb: _method(model, energy, verb) for verb in ("sample", "evidence", "train", "optimize")},
+        "constrained": _constrained(model, energy),
         "cost": _cost(energy),
     }
 
@@ -156,7 +149,7 @@ def _method(model: Model, energy: Energy, verb: Any) -> dict[str, Any] | None:
     if not [name for name in fitting(verb, energy.node.traits) if name != "auto"]:
         return None
     task = next((t for t in model.program.tasks if t.verb == verb and t.energy is energy.node), None)
-    if verb == "train" and task is None:
+    if verb in ("train", "optimize") and task is None and not (verb == "optimize" and model.program.constraints):
         return None
     try:
         plan = energy.plan(verb)
@@ -168,6 +161,39 @@ def _method(model: Model, energy: Energy, verb: Any) -> dict[str, Any] | None:
         return {"method": str(call), "reason": reason, "options": {}}
     reason = "the file's task says so" if plan.reason == "asked for" else plan.reason
     return {"method": str(plan.method), "reason": reason, "options": plan.options}
+
+
+def _constrained(model: Model, energy: Energy) -> dict[str, Any] | None:
+    """The structure of the energy with the penalties of its constraints, as `optimize` moves on it; None without any."""
+    from energylang.diagnostics import DiagnosticError
+
+    if not model.program.constraints:
+        return None
+    try:
+        plan = energy.plan("optimize")
+    except DiagnosticError:
+        return None
+    if plan.whole is None or not plan.whole.names:
+        return None
+    facts = plan.energy.compiled.program.facts
+    return {
+        "constraints": list(plan.whole.names), "terms": [_term(term) for term in facts.terms], **_sites(facts),
+    }  # fmt: skip
+
+
+def _sites(facts: Facts) -> dict[str, Any]:
+    """What the analyses found of the discrete sites."""
+    from energylang.model import UNBOUNDED
+
+    return {
+        "sites": {
+            "count" if k == UNBOUNDED else str(k): n for k, n in zip(facts.cardinalities, facts.sites, strict=True)
+        },
+        "states": facts.states if facts.discrete and not facts.counts and facts.states < 2**53 else None,
+        "gains": facts.gains,
+        "colours": facts.colours,
+        "reach": facts.reach,
+    }
 
 
 def _cost(energy: Energy) -> dict[str, float]:
@@ -221,6 +247,10 @@ def _words(found: dict[str, Any]) -> str:
     lines += ["", "terms", *_terms(found["terms"])]
     if found["sites"]:
         lines += ["", "structure", *_wrapped(_structure(found))]
+    if found["constrained"]:
+        whole = found["constrained"]
+        names = ", ".join(whole["constraints"])
+        lines += ["", f"with the penalties of {names}", *_terms(whole["terms"]), *_wrapped(_structure(whole))]
     methods = {verb: method for verb, method in found["methods"].items() if method is not None}
     lines += ["", "methods" if methods else "methods: none fits"]
     for verb, method in methods.items():

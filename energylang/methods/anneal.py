@@ -13,8 +13,9 @@ from jax import Array
 from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.model import Info, Kernel, Measure, Phase, Point, PRNGKey, Problem, Scalar, Target, fold
 
-COLDEST = 0.02
-"""The last temperature over the first, where none is given."""
+HOTTEST, COLDEST = 0.6, 0.17
+"""The first temperature over what a single change typically costs, and the last over the first, where none is given: from
+where most moves are taken to where few are, on graphs (sets, cuts), lattices and spin glasses."""
 GROWING = 0.75
 """The part of the steps after which the weight falls no more."""
 PACE = 40.0
@@ -43,8 +44,8 @@ class Anneal:
     """Simulated annealing (Kirkpatrick, Gelatt and Vecchi 1983): a kernel on exp(-E / T), T falling from `start` to `end`.
 
     The kernel goes on learning what it learns in warm-up, as what suits it changes with the temperature. Constraints
-    enter as weighted penalties. Where none is given the first temperature is the mean change of the energy by a single
-    change of the first point, the first weight a little more than the largest. The weight then grows at each level that
+    enter as weighted penalties. Where none is given the temperatures follow from the mean change of the energy by a
+    single change of the first point, the first weight a little more than the largest. The weight then grows at each level that
     ends off the constraints and falls at each that does not, so that the search goes to and fro over their edge (Glover
     1989's strategic oscillation); in the last quarter it only grows.
 
@@ -74,7 +75,7 @@ class Anneal:
 
     def init(self, problem: Problem, x: Point, key: PRNGKey) -> AnnealState:
         typical, largest = scale(problem, x)
-        hot = jnp.asarray(self.start if self.start is not None else typical, typical.dtype)
+        hot = jnp.asarray(self.start if self.start is not None else HOTTEST * typical, typical.dtype)
         cold = jnp.asarray(self.end if self.end is not None else COLDEST * hot, typical.dtype)
         weight = jnp.asarray(self.penalty if self.penalty is not None else ABOVE * largest, typical.dtype)
         beta = 1.0 / hot

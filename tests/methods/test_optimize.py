@@ -86,8 +86,8 @@ def test_the_trace(sets: Optimum) -> None:
     feasible = np.where(trace["violation"] == 0, trace["objective"], np.inf)
     # The first entry may be that of the starting point.
     assert np.all(trace["best"] <= np.minimum.accumulate(feasible, axis=1))
-    assert trace["temperature"][0, 0] == pytest.approx(1.0)
-    assert trace["temperature"][0, -1] == pytest.approx(0.02)
+    assert trace["temperature"][0, 0] == pytest.approx(0.6)
+    assert trace["temperature"][0, -1] == pytest.approx(0.17 * 0.6)
     assert np.all(np.diff(trace["temperature"]) < 0)
 
 
