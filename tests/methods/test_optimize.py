@@ -136,7 +136,7 @@ def test_a_ring_of_colours() -> None:
     assert model.optimize(**SMALL).best_energy == pytest.approx(best, rel=1e-5)
 
 
-def test_a_knapsack_whose_changes_are_estimates() -> None:
+def test_a_knapsack() -> None:
     random = random_of("knapsack")
     value, weight = random.uniform(1, 5, 9), random.integers(1, 9, 9)
     model = el.compile(
@@ -146,10 +146,22 @@ def test_a_knapsack_whose_changes_are_estimates() -> None:
     )
     found = model.optimize(**SMALL)
     best = best_of((0, 1), 9, lambda x: -(value @ x), lambda x: weight @ x <= 20)
-    assert model.plan("optimize").problem().facts.gains == "estimate"
-    assert found.feasible
     assert weight @ found.best["x"] <= 20
     assert found.best_energy == pytest.approx(best, rel=1e-5)
+
+
+def test_changes_that_are_estimates() -> None:
+    factor = random_of("estimates").normal(1, 0.5, 9)
+    model = el.compile(
+        "data f: real[9]\nenergy e(x: binary[9]) = prod(1 + (f - 1) * x)\n"
+        "constraint even(x: binary[9]) = sum(x) % 2 == 0\n",
+        data={"f": factor},
+    )
+    assert model.plan("optimize").problem().facts.gains == "estimate"
+    best = best_of((0, 1), 9, lambda x: np.prod(np.where(x, factor, 1)), lambda x: x.sum() % 2 == 0)
+    found = model.optimize(**SMALL)
+    assert found.best["x"].sum() % 2 == 0
+    assert found.best_energy == pytest.approx(best, rel=1e-4)
 
 
 def test_reals_beside_choices() -> None:
