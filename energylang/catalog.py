@@ -369,7 +369,7 @@ BUILT_IN: tuple[Method, ...] = (
                 "flips",
                 "int",
                 None,
-                "the most sites of a path; half the number of sites to the power 2/3 where not given, at least 16",
+                "the most sites of a path; a third of the number of sites to the power 2/3 where not given, at least 16",
                 minimum=1,
                 maximum=65536,
             ),

@@ -52,13 +52,15 @@ class PasTuning(NamedTuple):
 class Pas:
     """The path auxiliary sampler (Sun, Dai, Xia and Ramamurthy 2022), in its fast form with gains at both ends only.
 
-    A path changes R different sites, R drawn within one of its mean: each is drawn from the sites that are left with probability proportional to
-    the sum over its other values of g(exp(gain)), then its value, all with the gains at x. The way back visits the same
-    sites in the reverse order with the gains at y, and the Metropolis ratio has both paths and the probabilities of values.
-    A step costs one evaluation of the gains, and of the log density where it does not follow from them.
+    A path changes R different sites, R drawn within one of its mean. Each is drawn from the sites that are left with
+    probability proportional to the sum over its other values of g(exp(gain)), then its value, all with the gains at x. The
+    way back visits the same sites in the reverse order with the gains at y, and the Metropolis ratio has both paths and
+    the probabilities of values. A step costs one evaluation of the gains, and of the log density where it does not
+    follow from them.
 
-    Warm-up learns the mean of R, between 1 and `flips` (by default half the number of sites to the power 2/3, at least 16), so as to
-    accept `target_acceptance`, on a logarithmic scale, and keeps the mean over its second half. A large bound costs time.
+    Warm-up learns the mean of R, between 1 and `flips` (by default a third of the number of sites to the power 2/3, at
+    least 16), so as to accept `target_acceptance`, on a logarithmic scale, and keeps the mean over its second half. A
+    large bound costs time.
 
     Info: acceptance_rate (the probability), flips.
     """
@@ -77,7 +79,7 @@ class Pas:
 
     def longest(self, sites: int) -> int:
         """The most moves of a path."""
-        return min(self.flips or max(16, ceil(sites ** (2 / 3) / 2)), sites)
+        return min(self.flips or max(16, ceil(sites ** (2 / 3) / 3)), sites)
 
     def _at(self, target: Target, x: Point) -> PasState:
         at = informed(target, x)
