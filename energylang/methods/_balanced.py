@@ -63,7 +63,7 @@ def rise(x: Informed, y: Informed) -> Array:
 
     Of a pairwise energy it is half the sum over sites of the gain of y's value at x minus that of x's value at y: single
     changes count once in both, and each pair, which counts twice at y and not at x, once. Where a gain is infinite so is
-    the sum, though a move of several sites might be possible; both directions are then refused (`log_ratio_of`).
+    the sum, though a move of several sites might be possible; both directions are then refused (`accepted`).
     """
     if not isinstance(x.log_density, tuple):
         return y.log_density - x.log_density
