@@ -108,6 +108,8 @@ def pairs_of(
     factors = factors_of(structured, slots, dims)
     if factors.rest:
         summand = structured[factors.rest[0]]
+        if isinstance(summand, Gather) and any(c.variable not in slots for c in summand.columns):
+            raise _refused(name, summand, "reads sites together with counts")
         if isinstance(summand, Gather) and len(summand.columns) <= 2:
             raise _refused(name, summand, f"is of more than {isqrt(MOST_CONFIGURATIONS)} values a site")
         fix = "write couplings over a list of edges: `-sum(J * s[edges[:, 0]] * s[edges[:, 1]])`"
@@ -165,11 +167,13 @@ def _known(
     square = table.reshape(k, k, -1)
     if k == 1:
         return np.zeros(count), np.zeros(count), True
+    if not np.isfinite(square).all():
+        raise _refused(name, summand, "forbids some values, and clusters need couplings that are finite")
     coupling = _coupling(square[0, 0], square[0, 1], square[1, 0], square[1, 1])
     matrix = square + coupling * np.eye(k)[:, :, None]
     first, second = matrix[:, :1] - matrix[:1, :1], matrix[:1, :]
-    size = float(np.abs(square[np.isfinite(square)]).max(initial=0.0))
-    if not np.isfinite(square).all() or np.abs(matrix - first - second).max(initial=0.0) > TOLERANCE * size:
+    size = float(np.abs(square).max(initial=0.0))
+    if np.abs(matrix - first - second).max(initial=0.0) > TOLERANCE * size:
         raise _refused(name, summand, f"depends on more than whether its {k} values agree")
     shift = max(np.abs(first).max(initial=0.0), np.abs(second - second[:, :1]).max(initial=0.0)) > TOLERANCE * size
     coupling = np.broadcast_to(np.where(np.abs(coupling) <= TOLERANCE * size, 0.0, coupling), (count,))
@@ -203,7 +207,8 @@ def _table(
         for local, number in own.items():
             shape = tuple(d.evaluate(factors.dims) for d in local.space.shape)
             inner[local] = np.full(shape, slots[number].decode(chosen[number]))
-        values = product([np.asarray(v) * 1.0 for v in evaluate(core, inner, factors.dims, NUMPY)])
+        with np.errstate(all="ignore"):
+            values = product([np.asarray(v) * 1.0 for v in evaluate(core, inner, factors.dims, NUMPY)])
         values = values.reshape(1) if single else np.broadcast_to(values, summand.shape).reshape(-1)
         found.append(values if single or factor.rows is None else values[factor.rows])
     return np.stack(found)

@@ -277,6 +277,9 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "a clock": ("energy e(s: cat(4)[3]) = -sum(cos(pi / 2 * (s[1:] - s[:-1])))", {}, "E0655", "more than whether"),
     "unequal sites": ("energy e(a: spin, c: cat(3)) = -a * (c == 1)", {}, "E0655", "sites of 2 and 3 values"),
     "many values": ("energy e(c: cat(100)[3]) = -sum(c[1:] == c[:-1])", {}, "E0655", "more than 64 values"),
+    "forbidden values": (
+        "energy e(c: cat(3)[4]) = sum(if c[1:] == c[:-1] then 0.0 else 1.0 / 0.0)", {}, "E0655", "forbids some values",
+    ),
     "an unknown sign": (
         "energy e(s: cat(3)[4], b: real) {\n  b ~ normal(0, 1)\n  += -b * sum(s[1:] == s[:-1])\n}", {}, "E0656", "sign",
     ),
