@@ -27,6 +27,10 @@ MANY_DIVERGE = 0.1
 FEW_DRAWS = 100
 """Draws of a chain below which a run that a budget ended is said to be short."""
 
+SHORT = 400
+"""Draws of a chain below which autocorrelation alone may lift R_hat above its limit: it is near 1 + (t - 1) / draws where chains
+agree and t draws are worth one."""
+
 FEW_PROPOSALS = 100
 """Below so many proposals, none accepted says nothing yet."""
 
@@ -174,6 +178,8 @@ def chain_warnings(data: Data, summary: Summary) -> list[str]:
             f"R_hat is above {R_HAT} for {_scalars(summary, bad, -r_hat)}: the chains do not agree; give more"
             " warm-up and draws, or look for several modes"
         )
+        if "lp" in data.names(STATS) and (draws := data.view(STATS, "lp").shape[1]) < SHORT:
+            found[-1] += f"; with {draws} draws a chain it may be noise, which more draws of each chain would tell"
     least = np.fmin(summary["ESS_bulk"], summary["ESS_tail"])
     if np.any(bad := least < ESS):
         found.append(f"the effective sample size is below {ESS} for {_scalars(summary, bad, least)}: give more draws")

@@ -214,4 +214,5 @@ def test_a_device_that_runs_out_of_memory_is_said_so() -> None:
 def test_doubts_are_said_in_sentences() -> None:
     few = run(draws=60)
     assert any("effective sample size is below 400" in text for text in few.warnings)
+    assert any("R_hat is above" in text and "with 60 draws a chain it may be noise" in text for text in few.warnings)
     assert all("`" in text for text in few.warnings)
