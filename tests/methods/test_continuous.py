@@ -127,7 +127,7 @@ def test_subtrees_that_turn_are_found_as_they_end(depth: int) -> None:
     """Against all balanced subtrees of the half, of random momenta, one by one; some turn and some do not."""
     draws = np.random.default_rng(depth)
     found = []
-    for _ in range(20):
+    for _ in range(160 >> depth):
         momenta = draws.normal(size=(2**depth, 3)) + draws.normal(size=3)
         sums = np.cumsum(momenta, axis=0)
         kept = jnp.zeros((2, 5, 3))
