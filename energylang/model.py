@@ -180,7 +180,20 @@ class Local(Target, Protocol):
     Sites are int32[m] for each code array (none of counts); D_k, one past the last, stands for none.
     """
 
-    def gains_of_colour(self, x: Point, colour: int | Array) -> tuple[tuple[Array, Any, Array], ...]:
+    def sums(self, x: Point) -> Array:
+        """float[S]: the sums over all sites that terms are functions of; kernels that move site after site carry them."""
+        ...
+
+    def sums_after(self, x: Point, sums: Array, sites: tuple[Array, ...], values: tuple[Array, ...]) -> Array:
+        """The sums once some sites of x, whose sums these are, take other values: int32[m] each, per code array.
+
+        No two of them may be in one row.
+        """
+        ...
+
+    def gains_of_colour(
+        self, x: Point, colour: int | Array, sums: Array | None = None
+    ) -> tuple[tuple[Array, Any, Array], ...]:
         """For each code array the sites of a colour, their ranks, and their gains, float[m, k].
 
         Ranks number the sites of a code array colour by colour; they index an array of D_k numbers. With a traced
@@ -188,8 +201,8 @@ class Local(Target, Protocol):
         """
         ...
 
-    def gains_at(self, x: Point, sites: tuple[Array, ...]) -> tuple[Array, ...]:
-        """float[m, k] per code array: `gains`, of the given sites."""
+    def gains_at(self, x: Point, sites: tuple[Array, ...], sums: Array | None = None) -> tuple[Array, ...]:
+        """float[m, k] per code array: `gains`, of the given sites. sums: those at x, where they are known."""
         ...
 
     def reached(self, site: Array) -> tuple[Array, ...]:

@@ -20,7 +20,9 @@ from energylang.ir.nodes import Symbol, Variable
 from energylang.lower.gains import scaled
 from energylang.lower.pointwise import Pointwise, pointwise
 from energylang.lower.spaces import CodeSlot
-from energylang.lower.structure import Continuous, Gather, Structured
+from energylang.lower.structure import Continuous, Gather, Structured, Sums
+from energylang.lower.sums import gathers, mover, part_key
+from energylang.lower.sums import values as sum_values
 from energylang.model import UNBOUNDED
 
 MOST_ENTRIES = 2**24
@@ -35,15 +37,18 @@ Tables = Mapping[str, Array]
 class Neighbours:
     """What is static about the rows around each site.
 
-    summands: those with discrete variables, by their numbers in the program. depths: the most rows that read one site
-    through a column, by summand and column. starts: per code array, the rank at which each colour begins, and their
-    end. reach: the most sites whose gains change with the value of one, that site among them.
+    forms: every gather, those of sums too, by the keys of their tables. direct: the keys of those that are summands.
+    sums: the functions of sums, by their numbers in the program. depths: the most rows that read one site through a column,
+    by key and column. starts: per code array, the rank at which each colour begins, and their end. reach: the most sites
+    whose gains change with the value of one, that site among them.
     """
 
-    summands: Mapping[int, Pointwise]
+    forms: Mapping[str, Pointwise]
+    direct: tuple[str, ...]
+    sums: Mapping[int, Sums]
     slots: Mapping[Variable, CodeSlot]
     cardinalities: tuple[int, ...]
-    depths: Mapping[tuple[int, int], int]
+    depths: Mapping[tuple[str, int], int]
     starts: tuple[tuple[int, ...], ...]
     reach: int
 
@@ -65,28 +70,31 @@ class Neighbours:
         return jnp.where(inside, _read(order, ranks), starts[-1]), ranks
 
     def gains(
-        self, group: int, sites: Array, ranks: Any, codes: Sequence[Array], level: Any,
+        self, group: int, sites: Array, ranks: Any, codes: Sequence[Array], totals: Array, level: Any,
         environment: Mapping[Symbol, Any], dims: Mapping[str, int], tables: Tables,
     ) -> Array:  # fmt: skip
         """float[m, k]: -level times the change of the energy when each site, int32[m], takes each value.
 
-        Past the last site they mean nothing.
+        totals: float[S], what the sums over sites are. Past the last site they mean nothing.
         """
         cardinality = self.cardinalities[group]
-        now = _read(codes[group], jnp.minimum(sites, max(self.starts[group][-1] - 1, 0)))
-        parts: list[Callable[[Array], Array]] = []
-        for number, summand in self.summands.items():
-            mine = [p for p, c in enumerate(summand.gather.columns) if self.slots[c.variable].group == group]
-            if not mine:
-                continue
-            scale = scaled(summand.gather, environment, dims)
-            leaves = summand.leaf_values(environment, dims)
-            for place in mine:
-                around = _Around(self, number, place, ranks, codes, leaves, tables)
-                parts.append(self._change(summand, around, now, scale, environment, dims))
+        now = self._now(group, sites, codes)
+        parts = [
+            p for key in self.direct for p in self._parts(key, group, now, ranks, codes, environment, dims, tables)
+        ]
+        added = self._added(group, now, ranks, codes, environment, dims, tables)
+        functions = []
+        for number, summand in self.sums.items():
+            mine = totals[self._places(number)]
+            scale = scaled(summand, environment, dims)
+            functions.append((number, mover(summand, scale, list(mine), environment, dims)))
 
         def change(value: Array) -> Array:
-            return -level * sum((part(value) for part in parts), jnp.zeros(sites.shape))
+            total = sum((part(value) for part in parts), jnp.zeros(sites.shape))
+            for number, function in functions:
+                steps = {place: step(value) for (owner, place), step in added.items() if owner == number}
+                total = total + (function(steps) if steps else 0.0)
+            return -level * total
 
         if cardinality == 2:
             # Nothing may stand between this and who takes it apart again, or XLA makes the pairs.
@@ -94,6 +102,62 @@ class Neighbours:
             return jnp.stack([jnp.where(now == 0, 0.0, flipped), jnp.where(now == 1, 0.0, flipped)], axis=-1)
         values = jnp.arange(cardinality, dtype=now.dtype)
         return jax.vmap(lambda value: change(jnp.full(now.shape, value)), out_axes=-1)(values)
+
+    def moved(
+        self, group: int, sites: Array, ranks: Any, codes: Sequence[Array], totals: Array, values: Array,
+        environment: Mapping[Symbol, Any], dims: Mapping[str, int], tables: Tables,
+    ) -> Array:  # fmt: skip
+        """float[S]: the sums when sites, int32[m], of a code array take the values int32[m] (none of the last two alike)."""
+        now = self._now(group, sites, codes)
+        inside = sites < self.starts[group][-1]
+        for (number, place), step in self._added(group, now, ranks, codes, environment, dims, tables).items():
+            where = self._places(number).start + place
+            totals = totals.at[where].add(jnp.sum(jnp.where(inside, step(values), 0.0)))
+        return totals
+
+    def totals(self, environment: Mapping[Symbol, Any], dims: Mapping[str, int]) -> Array:
+        """float[S]: the sums over sites, those of each function in turn."""
+        found = [v for summand in self.sums.values() for v in sum_values(summand, environment, dims)]
+        return jnp.stack(found) if found else jnp.zeros(0)
+
+    def _places(self, number: int) -> slice:
+        start = sum(len(summand.sums) for other, summand in self.sums.items() if other < number)
+        return slice(start, start + len(self.sums[number].sums))
+
+    def _now(self, group: int, sites: Array, codes: Sequence[Array]) -> Array:
+        return _read(codes[group], jnp.minimum(sites, max(self.starts[group][-1] - 1, 0)))
+
+    def _added(
+        self, group: int, now: Array, ranks: Any, codes: Sequence[Array], environment: Mapping[Symbol, Any],
+        dims: Mapping[str, int], tables: Tables,
+    ) -> dict[tuple[int, int], Callable[[Array], Array]]:  # fmt: skip
+        """By summand and sum, what sites that take new values add to it."""
+        found: dict[tuple[int, int], Callable[[Array], Array]] = {}
+        for number, summand in self.sums.items():
+            for place, total in enumerate(summand.sums):
+                keys = [part_key(number, place, part) for part in range(len(total.gathers))]
+                steps = [
+                    p for key in keys for p in self._parts(key, group, now, ranks, codes, environment, dims, tables)
+                ]
+                if steps:
+                    found[number, place] = lambda value, steps=steps: sum(
+                        (s(value) for s in steps), jnp.zeros(now.shape)
+                    )
+        return found
+
+    def _parts(
+        self, key: str, group: int, now: Array, ranks: Any, codes: Sequence[Array], environment: Mapping[Symbol, Any],
+        dims: Mapping[str, int], tables: Tables,
+    ) -> list[Callable[[Array], Array]]:  # fmt: skip
+        """The change of a gather by each of its columns that reads the code array, as functions of the new values."""
+        form = self.forms[key]
+        mine = [p for p, c in enumerate(form.gather.columns) if self.slots[c.variable].group == group]
+        if not mine:
+            return []
+        scale = scaled(form.gather, environment, dims)
+        leaves = form.leaf_values(environment, dims)
+        around = [_Around(self, key, place, ranks, codes, leaves, tables) for place in mine]
+        return [self._change(form, one, now, scale, environment, dims) for one in around]
 
     def _change(
         self, summand: Pointwise, around: _Around, now: Array, scale: Any, environment: Mapping[Symbol, Any],
@@ -113,18 +177,18 @@ class _Around:
     """The rows that read some sites through one column: what else they read, at the present point."""
 
     def __init__(
-        self, near: Neighbours, number: int, place: int, ranks: Any, codes: Sequence[Array], leaves: Sequence[Array],
+        self, near: Neighbours, key: str, place: int, ranks: Any, codes: Sequence[Array], leaves: Sequence[Array],
         tables: Tables,
     ) -> None:  # fmt: skip
         def table(what: str | int) -> Array:
-            whole = tables[near_table(number, place, what)]
+            whole = tables[near_table(key, place, what)]
             if isinstance(ranks, slice):
                 return whole[:, ranks]
             return whole.at[:, ranks].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
-        summand = near.summands[number]
+        summand = near.forms[key]
         self.place = place
-        self.depth = near.depths[number, place]
+        self.depth = near.depths[key, place]
         self.read: dict[int, Array] = {}
         for other, column in enumerate(summand.gather.columns):
             if other != place:
@@ -134,7 +198,7 @@ class _Around:
         self.leaves = {
             local: _read(value, rows) for (local, _), value in zip(summand.leaves, leaves, strict=True)
         }  # fmt: skip
-        self.padding = table("padding") if near_table(number, place, "padding") in tables else None
+        self.padding = table("padding") if near_table(key, place, "padding") in tables else None
 
     def total(self, difference: Array) -> Array:
         """float[m] from the changes of the rows."""
@@ -161,12 +225,12 @@ def rank_table(group: int) -> str:
     return f"rank/{group}"
 
 
-def near_table(number: int, place: int, what: str | int) -> str:
-    """The name of a table of summand `number` and column `place`, [depth, D_k] in the order of ranks.
+def near_table(key: str, place: int, what: str | int) -> str:
+    """The name of a table of the gather of a key and column `place`, [depth, D_k] in the order of ranks.
 
     what: "rows", the rows that read the site, "padding", where there is none, or another column, the sites it reads there.
     """
-    return f"near/{number}/{place}/{what}"
+    return f"near/{key}/{place}/{what}"
 
 
 REACH_TABLE = "reach"
@@ -181,18 +245,20 @@ def neighbours(
     colours: Mapping[Variable, np.ndarray],
     edges: np.ndarray,
 ) -> tuple[Neighbours, dict[str, np.ndarray]] | None:
-    """The neighbours and their tables; None where some summand is not pointwise, or the tables would be too large.
+    """The neighbours and their tables; None where some gather is not pointwise, or the tables would be too large.
 
     colours: of each site. edges: pairs of sites that some row reads, numbered through variable after variable.
     """
-    summands: dict[int, Pointwise] = {}
-    for number, summand in enumerate(structured):
-        if isinstance(summand, Continuous):
-            continue
-        form = pointwise(summand) if isinstance(summand, Gather) else None
+    if any(not isinstance(summand, Continuous | Gather | Sums) for summand in structured):
+        return None
+    forms: dict[str, Pointwise] = {}
+    for key, gather in gathers(structured):
+        form = pointwise(gather)
         if form is None:
             return None
-        summands[number] = form
+        forms[key] = form
+    direct = tuple(str(number) for number, summand in enumerate(structured) if isinstance(summand, Gather))
+    sums = {number: summand for number, summand in enumerate(structured) if isinstance(summand, Sums)}
     tables: dict[str, np.ndarray] = {}
     starts: list[tuple[int, ...]] = []
     ranks: list[np.ndarray] = []
@@ -203,9 +269,9 @@ def neighbours(
         ranks.append(np.argsort(order).astype(np.int32))
         starts.append(tuple(np.searchsorted(colour[order], np.arange(count + 1)).tolist()))
         tables |= {order_table(group): order, rank_table(group): ranks[-1]}
-    depths: dict[tuple[int, int], int] = {}
+    depths: dict[tuple[str, int], int] = {}
     entries = filled = 0
-    for number, form in summands.items():
+    for key, form in forms.items():
         columns = form.gather.columns
         for place, column in enumerate(columns):
             slot = slots[column.variable]
@@ -213,24 +279,30 @@ def neighbours(
                 continue
             read = ranks[slot.group][column.sites.reshape(-1) + slot.start]
             rows, padding = _readers(read, len(ranks[slot.group]))
-            depths[number, place] = len(rows)
+            depths[key, place] = len(rows)
             wanted = (len(columns) - 1) + bool(form.leaves) + 1
             entries, filled = entries + wanted * padding.size, filled + wanted * int((~padding).sum())
             if entries > MOST_ENTRIES:
                 return None
             if form.leaves:
-                tables[near_table(number, place, "rows")] = rows
+                tables[near_table(key, place, "rows")] = rows
             if padding.any():
-                tables[near_table(number, place, "padding")] = padding
+                tables[near_table(key, place, "padding")] = padding
             for other, beside in enumerate(columns):
                 if other != place:
                     there = beside.sites.reshape(-1) + slots[beside.variable].start
-                    tables[near_table(number, place, other)] = there[rows].astype(np.int32)
-    reach = _reach(edges, slots, cardinalities)
-    if reach is None or filled < SPARSEST * entries:
+                    tables[near_table(key, place, other)] = there[rows].astype(np.int32)
+    if filled < SPARSEST * entries:
         return None
-    tables[REACH_TABLE] = reach
-    return Neighbours(summands, slots, cardinalities, depths, tuple(starts), len(reach)), tables
+    if sums:
+        # Every site changes every gain: no table says so.
+        reach = sum(slot.size for slot in slots.values() if slot.cardinality != UNBOUNDED)
+    else:
+        table = _reach(edges, slots, cardinalities)
+        if table is None:
+            return None
+        tables[REACH_TABLE], reach = table, len(table)
+    return Neighbours(forms, direct, sums, slots, cardinalities, depths, tuple(starts), reach), tables
 
 
 def _readers(read: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -138,24 +138,30 @@ def change(
     dims: Mapping[str, int],
 ) -> dict[Variable, Array]:  # fmt: skip
     """The changes of the energy, float[*shape, k] by variable. steps: by sum, what each site at each value adds to it."""
-    now = values(summand, environment, dims)
-    function = _expanded(summand, now, environment, dims) if summand.pairwise else None
+    function = mover(summand, scale, values(summand, environment, dims), environment, dims)
+    variables = {v: None for by_variable in steps.values() for v in by_variable}
+    return {v: function({place: by[v] for place, by in steps.items() if v in by}) for v in variables}
+
+
+def mover(
+    summand: Sums, scale: Any, now: Sequence[Array], environment: Mapping[Symbol, Any], dims: Mapping[str, int]
+) -> Callable[[Mapping[int, Array]], Array]:
+    """The change of the energy, in any shape, from what is added to some of the sums, which are `now`."""
+    if summand.pairwise:
+        return _expanded(summand, scale, now, environment, dims)
     before = at(summand, now, environment, dims)
-    found: dict[Variable, Array] = {}
-    for variable in {v: None for by_variable in steps.values() for v in by_variable}:
-        added = {place: by_variable[variable] for place, by_variable in steps.items() if variable in by_variable}
-        if function is not None:
-            found[variable] = scale * function(added)
-        else:
-            moved = [total + added.get(place, 0.0) for place, total in enumerate(now)]
-            found[variable] = scale * (at(summand, moved, environment, dims) - before)
-    return found
+
+    def change(added: Mapping[int, Array]) -> Array:
+        moved = [total + added.get(place, 0.0) for place, total in enumerate(now)]
+        return scale * (at(summand, moved, environment, dims) - before)
+
+    return change
 
 
 def _expanded(
-    summand: Sums, now: Sequence[Array], environment: Mapping[Symbol, Any], dims: Mapping[str, int]
+    summand: Sums, scale: Any, now: Sequence[Array], environment: Mapping[Symbol, Any], dims: Mapping[str, int]
 ) -> Callable[[Mapping[int, Array]], Array]:
-    """The change of a function of degree two, from what is added to its sums: by its derivatives, as differences cancel."""
+    """That of a function of degree two: by its derivatives, as differences of large numbers cancel."""
 
     def function(sums: Array) -> Array:
         return at(summand, list(sums), environment, dims)
@@ -169,6 +175,6 @@ def _expanded(
             total = total + gradient[i] * step
             for j, other in added.items():
                 total = total + 0.5 * hessian[i, j] * step * other
-        return total
+        return scale * total
 
     return change

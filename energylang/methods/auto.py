@@ -96,6 +96,8 @@ def _discrete(facts: Facts) -> tuple[MethodCall, str]:
         return MethodCall(
             "gibbs"
         ), f"{sites} in {_count(facts.colours, 'colour')}, each drawn at once from exact conditionals"
+    if facts.gains == "exact" and facts.colours and facts.reach == facts.discrete:
+        return MethodCall("gibbs"), f"{sites} that meet in sums, which a sweep carries from site to site"
     if facts.gains != "exact":
         return MethodCall("gwg"), f"{sites} whose gains are estimates from a gradient, corrected by Metropolis steps"
     if not facts.colours:

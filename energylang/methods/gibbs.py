@@ -146,16 +146,23 @@ MOST_UNROLLED = 8
 
 
 def _by_neighbours(target: Local, x: Point, uniforms: tuple[Array, ...]) -> tuple[Array, ...]:
-    def update(colour: Array | int, code: tuple[Array, ...]) -> tuple[Array, ...]:
-        drawn = list(code)
-        for group, (sites, ranks, gains) in enumerate(target.gains_of_colour(Point(x.real, code), colour)):
-            value = invert_logits(gains, uniforms[group][ranks]).astype(code[group].dtype)
-            drawn[group] = code[group].at[sites].set(value, mode="drop", wrap_negative_indices=False)
-        return tuple(drawn)
+    def update(colour: Array | int, now: tuple[Point, Array]) -> tuple[Point, Array]:
+        x, sums = now
+        found = target.gains_of_colour(x, colour, sums)
+        values = tuple(
+            invert_logits(gains, uniforms[group][ranks]).astype(x.code[group].dtype)
+            for group, (_, ranks, gains) in enumerate(found)
+        )
+        sums = target.sums_after(x, sums, tuple(sites for sites, _, _ in found), values)
+        drawn = list(x.code)
+        for group, ((sites, _, _), value) in enumerate(zip(found, values, strict=True)):
+            drawn[group] = x.code[group].at[sites].set(value, mode="drop", wrap_negative_indices=False)
+        return Point(x.real, tuple(drawn)), sums
 
-    code, colours = x.code, target.facts.colours
+    # Sums are made afresh for every sweep, so that no rounding error grows.
+    now, colours = (x, target.sums(x)), target.facts.colours
     if colours > MOST_UNROLLED:
-        return lax.fori_loop(0, colours, update, code)
+        return lax.fori_loop(0, colours, update, now)[0].code
     for colour in range(colours):
-        code = update(colour, code)
-    return code
+        now = update(colour, now)
+    return now[0].code

@@ -18,6 +18,7 @@ from tests.support.discrete_models import MODELS
 LOCAL = (
     "ising torus with field", "ising open with field", "potts torus", "potts open", "three-body",
     "table of two categoricals", "density of labels", "comprehension of a ring", "comprehension of a grid",
+    "squared sum", "functions of sums",
 )  # fmt: skip
 POINTS = 24
 
@@ -77,6 +78,37 @@ def test_wrong_neighbours_are_noticed(name: str) -> None:
     moved = next(n for n in target.tables if n.startswith("near/") and n[-1].isdigit())
     broken = replace(target, tables=target.tables | {moved: jnp.roll(target.tables[moved], 1, axis=1)})
     assert misfit(broken, points(target)) > 0.1
+
+
+@jax.jit
+def followed(target: Any, x: Point, sums: Any, sites: Any, values: Any, moved: Point) -> Any:
+    """The sums carried to another point and made there, and gains there with those that were carried, and all gains."""
+    after = target.sums_after(x, sums, sites, values)
+    everywhere = tuple(jnp.arange(n, dtype=jnp.int32) for n in target.facts.sites)
+    return after, target.sums(moved), target.gains_at(moved, everywhere, after), target.gains(moved)
+
+
+@pytest.mark.parametrize("name", ["squared sum", "functions of sums"])
+def test_sums_follow_what_sites_add_to_them(name: str) -> None:
+    """After each of a few moves of one site the carried sums are those of the new point, and gains with them are all gains."""
+    target = compiled(name)
+    facts = target.facts
+    random = np.random.default_rng(5)
+    x = jax.tree.map(lambda a: a[0], points(target))
+    sums = target.sums(x)
+    assert sums.shape[0] > 0
+    for _ in range(6):
+        group = int(random.integers(len(facts.sites)))
+        site, value = (int(random.integers(n)) for n in (facts.sites[group], facts.cardinalities[group]))
+        none = [jnp.asarray([n], jnp.int32) for n in facts.sites]
+        sites = tuple(jnp.asarray([site], jnp.int32) if g == group else n for g, n in enumerate(none))
+        values = tuple(jnp.asarray([value if g == group else 0], jnp.int32) for g in range(len(facts.sites)))
+        moved = Point(x.real, tuple(c.at[site].set(value) if g == group else c for g, c in enumerate(x.code)))
+        sums, afresh, some, all_gains = followed(target, x, sums, sites, values, moved)
+        np.testing.assert_allclose(sums, afresh, atol=1e-5)
+        for found, whole in zip(some, all_gains, strict=True):
+            np.testing.assert_allclose(found, whole, atol=1e-4)
+        x = moved
 
 
 @pytest.mark.parametrize("name", ["ising open with field", "three-body", "table of two categoricals"])

@@ -15,6 +15,7 @@ SCHOOLS = Facts(10, (), (), "none")
 SMALL = Facts(0, (2,), (14,), "exact", 2)
 LATTICE = Facts(0, (2,), (1024,), "exact", 2)
 DENSE = Facts(0, (2,), (1024,), "exact", 1024)
+SUMS = Facts(0, (2,), (1024,), "exact", 1024, 1024)
 UNCOLOURED = Facts(0, (2,), (1024,), "exact", 0)
 NET = Facts(0, (2, 10), (784, 1), "estimate", 0)
 MIXED = Facts(3, (3,), (50,), "exact", 1)
@@ -30,6 +31,7 @@ MIXED = Facts(3, (3,), (50,), "exact", 1)
         (LATTICE, "sample", "gibbs()", ["1,024", "2 colours"]),
         (LATTICE, "evidence", "importance()", ["1,024"]),
         (DENSE, "sample", "gwg()", ["1,024"]),
+        (SUMS, "sample", "gibbs()", ["1,024"]),
         (UNCOLOURED, "sample", "gwg()", ["1,024"]),
         (NET, "sample", "gwg()", ["785"]),
         (MIXED, "sample", "blocks(gibbs(), nuts())", ["3 unconstrained", "50", "1 colour,"]),
