@@ -60,7 +60,7 @@ energy chain(b: binary[n]) = -sum(b[1:] * b[:-1] * W[1:]) - dot(W, b)
 energy potts(c: cat(3)[4]) = -0.7 * sum(c == roll(c, 1, axis = 0)) + 0.4 * sum(c == 2)
 energy both(b: binary[2], c: cat(3)[3]) = -0.9 * b[0] * (c[0] == 1) - 0.5 * sum(c[1:] == c[:-1]) + 0.8 * b[1] * b[0]
 energy clique(x: binary[n]) = -sum(x) + 0.6 * (sum(x)^2 - 1.5 * sum(x)) - dot(x, abs(J) @ x)
-energy black_box(s: spin[n]) = -3 * log(1 + exp(dot(W, s))) - tanh(dot(J[0], s))
+energy black_box(s: spin[n]) = -3 * log(1 + exp(dot(W, s))) - tanh(dot(J[0], tanh(J @ s)))
 """
 
 MIXED = """
@@ -184,7 +184,7 @@ def energies(name: str) -> tuple[np.ndarray, list[tuple[int, ...]]]:
         if name == "clique":
             return float(-c.sum() + 0.6 * (c.sum() ** 2 - 1.5 * c.sum()) - c @ np.abs(J) @ c)
         if name == "black_box":
-            return float(-3 * np.log1p(np.exp(W @ s)) - np.tanh(J[0] @ s))
+            return float(-3 * np.log1p(np.exp(W @ s)) - np.tanh(J[0] @ np.tanh(J @ s)))
         if name == "potts":
             return float(-0.7 * sum(c[i] == c[i - 1] for i in range(4)) + 0.4 * sum(c == 2))
         b, c = c[:2], c[2:]
@@ -249,7 +249,8 @@ FAMILY: dict[str, tuple[Any, Any, str]] = {
     "dmala, pairs with squares": (Dmala(), TIME, "clique"),
     "dmala, pairs of two spaces": (Dmala(), TIME, "both"),
     "dlmc, pairs": (Dlmc(), TIME, "potts"),
-    "dlmc_forward, estimates": (DlmcForward(), FactorisedTuning(jnp.asarray(0.1)), "black_box"),
+    "dmala, estimates": (Dmala(), TIME, "black_box"),
+    "dlmc_forward, pairs": (DlmcForward(), TIME, "chain"),
 }
 """Every way in which a kernel can have its numbers."""
 
