@@ -191,9 +191,9 @@ class Run(Mapping[str, np.ndarray]):
     def plot(self, kind: str = "trace", *names: str) -> Picture:
         """A picture, as a Matplotlib figure: `run.plot("pair", "mu", "theta[0]").savefig("pair.png")`.
 
-        kind: trace, rank, pair, energy, states, forest, weights or autocorrelation. names: variables, reports, or entries
-        of them; without names a few of each. Needs the extra `plot`. Raises DiagnosticError: E0890 for an unknown kind,
-        E0891 where this run has nothing of it, E0892 for an unknown name, E0904 without Matplotlib.
+        kind: trace, rank, pair, energy, states, forest, weights, autocorrelation or objective. names: variables, reports,
+        or entries of them; without names a few of each. Needs the extra `plot`. Raises DiagnosticError: E0890 for an
+        unknown kind, E0891 where this run has nothing of it, E0892 for an unknown name, E0904 without Matplotlib.
         """
         from energylang.run.pictures import picture
         from energylang.run.pictures.choice import Reader

@@ -31,7 +31,7 @@ def test_explain_names_the_dims_and_the_lowered_program(cli: Cli, model: Path) -
 
 
 def test_explain_says_why_a_term_is_opaque(cli: Cli) -> None:
-    Path("o.energy").write_text("energy e(s: spin[30]) = -log(1 + sum(s)^2)\n")
+    Path("o.energy").write_text("energy e(s: spin[30]) = -log(2 + prod(s))\n")
     out = cli("explain", "o.energy").out
     assert "opaque, because" in out
     assert "estimates" in out
