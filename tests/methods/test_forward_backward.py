@@ -77,7 +77,7 @@ START = np.array([0.5, 0.3, 0.2])
 STEP = np.array([[0.8, 0.1, 0.1], [0.2, 0.6, 0.2], [0.1, 0.2, 0.7]])
 
 
-def chain(z: np.ndarray) -> float:
+def chain(z: np.ndarray) -> Any:
     y = [2.5, 4.0, 8.0, 9.5, 7.0]
     moves = -sum(np.log(THETA[z[i], z[i + 1]]) for i in range(4))
     return moves + sum(normal(y[i], (3.0, 9.0)[z[i]], 2.5) for i in range(5))
