@@ -36,9 +36,12 @@ HEADER = (
 
 
 def line(target: str, row: Row) -> str:
+    """A row of the table; of chains that have not arrived there is nothing to count."""
+    sizes = (row.per_step, row.per_evaluation, row.per_second)
+    shown = [f"{size:,.{digits}f}" if row.arrived else "-" for size, digits in zip(sizes, (2, 2, 0), strict=True)]
     return (
         f"| {target} | `{row.sampler}` | {row.steps:,} | {row.acceptance:.2f} | {row.energy:,.1f} ± {row.energy_error:.1f}"
-        f" | {row.per_step:,.2f} | {row.per_evaluation:,.2f} | {row.per_second:,.0f} |"
+        f" | {' | '.join(shown)} |"
     )
 
 
@@ -64,7 +67,7 @@ def plot(found: dict[str, list[Row]], path: Path) -> None:
     figure = Figure(figsize=(4.6 * columns, lines * (1.0 + 0.3 * most)), layout="constrained")
     for place, (name, rows) in enumerate(found.items()):
         axes = figure.add_subplot(lines, columns, place + 1)
-        ordered = sorted((row for row in rows if row.ess > 0), key=lambda row: row.per_second)
+        ordered = sorted((row for row in rows if row.ess > 0 and row.arrived), key=lambda row: row.per_second)
         axes.barh([row.sampler for row in ordered], [row.per_second for row in ordered], color="#35618f", height=0.7)
         for number, row in enumerate(ordered):
             axes.annotate(

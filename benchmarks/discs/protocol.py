@@ -18,7 +18,7 @@ import energylang
 from benchmarks.discs.targets import Target
 from energylang.catalog import Method, methods
 from energylang.model import Point
-from energylang.run.mixing import effective_size
+from energylang.run.mixing import effective_size, r_hat_of_draws, split_chains
 
 FEWEST, MOST = 400, 100_000
 """Steps of a chain."""
@@ -28,9 +28,15 @@ MOST_BYTES = 1_000_000_000
 """Of all draws."""
 
 
+MOST_R_HAT = 1.05
+
+
 @dataclass(frozen=True)
 class Row:
-    """What one sampler did. ess: of all chains together. gradient: seconds of one evaluation with its gradient."""
+    """What one sampler did. ess: of all chains together. gradient: seconds of one evaluation with its gradient.
+
+    r_hat: of the energies; where it is above 1.05 the chains have not arrived, and there are no draws to count.
+    """
 
     sampler: str
     chains: int
@@ -42,6 +48,11 @@ class Row:
     acceptance: float
     energy: float
     energy_error: float
+    r_hat: float
+
+    @property
+    def arrived(self) -> bool:
+        return self.r_hat <= MOST_R_HAT
 
     @property
     def per_step(self) -> float:
@@ -116,6 +127,7 @@ class Measured:
             run.sampling_time * draws * thin / (steps + draws * thin), self.gradient_time(chains), compiling,
             float(np.mean(run.stats("acceptance_rate"))), float(means.mean()),
             float(means.std(ddof=1) / np.sqrt(chains)) if chains > 1 else float("nan"),
+            float(r_hat_of_draws(split_chains(energies[None]))[0]),
         )  # fmt: skip
 
     def gradient_time(self, chains: int) -> float:
