@@ -6,7 +6,7 @@ A program is static: it holds no array that data decide, so targets that share i
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -51,6 +51,9 @@ from energylang.model import UNBOUNDED, Facts, PRNGKey, Selection, TermFact, fol
 
 MOST_COLOURED = 20_000_000
 MOST_DENSE = 2_048
+MOST_GROUPED = 50_000
+FEW_COLOURS = 16
+"""Groups of trees are looked for where there are at most so many sites, and more colours."""
 MOST_VALUES = UNBOUNDED - 1
 """Codes are 32-bit integers."""
 
@@ -228,10 +231,20 @@ def lower(energy: Energy, bound: Bound) -> EnergyProgram:
         terms=tuple(_fact(s, dims, summed) for s in structured)
         or tuple(TermFact("continuous", 1, 0, t.text, _sums([t.value], summed)) for t in energy.terms),
     )
-    return EnergyProgram(
+    program = EnergyProgram(
         energy, dims, real_slots, param_slots, code_slots, cardinalities, structured, facts, summed, tables,
         environment, near,
     )  # fmt: skip
+    if not facts.reach and facts.discrete <= MOST_GROUPED and (opaque or facts.colours > FEW_COLOURS):
+        program.facts = replace(facts, groups=_groups(program))
+    return program
+
+
+def _groups(program: EnergyProgram) -> int:
+    try:
+        return sum(kind.count for kind in program.trees().kinds)
+    except DiagnosticError:
+        return 0
 
 
 # --- what can be wrong ------------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from energylang.model import Facts
 
 FEW_STATES = 2**14
 """Configurations that are listed without being asked: milliseconds, and draws are exact."""
+FEW_SITES = 8
+"""Sites of a group of trees, in the mean, from which on joint draws are worth their tables."""
 FEW_COLOURS = 16
 """Colours up to which a Gibbs sweep, one evaluation of the gains for each, beats as many informed single flips."""
 
@@ -98,6 +100,10 @@ def _discrete(facts: Facts) -> tuple[MethodCall, str]:
         ), f"{sites} in {_count(facts.colours, 'colour')}, each drawn at once from exact conditionals"
     if facts.gains == "exact" and facts.colours and facts.reach == facts.discrete:
         return MethodCall("gibbs"), f"{sites} that meet in sums, which a sweep carries from site to site"
+    if 0 < FEW_SITES * facts.groups <= facts.discrete:
+        return MethodCall(
+            "forward_backward"
+        ), f"{sites} in {_count(facts.groups, 'group')} of trees, each drawn jointly"
     if facts.gains != "exact":
         return MethodCall("gwg"), f"{sites} whose gains are estimates from a gradient, corrected by Metropolis steps"
     if not facts.colours:

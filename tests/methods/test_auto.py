@@ -16,6 +16,8 @@ SMALL = Facts(0, (2,), (14,), "exact", 2)
 LATTICE = Facts(0, (2,), (1024,), "exact", 2)
 DENSE = Facts(0, (2,), (1024,), "exact", 1024)
 SUMS = Facts(0, (2,), (1024,), "exact", 1024, 1024)
+FACTORIAL = Facts(0, (2,), (2000,), "exact", 2000, 0, 10)
+SMALL_TREES = Facts(0, (2,), (2000,), "exact", 2000, 0, 500)
 UNCOLOURED = Facts(0, (2,), (1024,), "exact", 0)
 NET = Facts(0, (2, 10), (784, 1), "estimate", 0)
 MIXED = Facts(3, (3,), (50,), "exact", 1)
@@ -32,6 +34,8 @@ MIXED = Facts(3, (3,), (50,), "exact", 1)
         (LATTICE, "evidence", "importance()", ["1,024"]),
         (DENSE, "sample", "gwg()", ["1,024"]),
         (SUMS, "sample", "gibbs()", ["1,024"]),
+        (FACTORIAL, "sample", "forward_backward()", ["2,000", "10 groups"]),
+        (SMALL_TREES, "sample", "gwg()", ["2,000"]),
         (UNCOLOURED, "sample", "gwg()", ["1,024"]),
         (NET, "sample", "gwg()", ["785"]),
         (MIXED, "sample", "blocks(gibbs(), nuts())", ["3 unconstrained", "50", "1 colour,"]),
