@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/adding-a-method.md").read_text()
 SOURCES = [
     (ROOT / path).read_text()
-    for path in ("energylang/methods/mala.py", "energylang/catalog.py", "tests/methods/test_continuous.py")
+    for path in ("energylang/methods/mala.py", "energylang/catalog/continuous.py", "tests/methods/test_continuous.py")
 ]
 
 

@@ -1,0 +1,196 @@
+"""Kernels of discrete variables."""
+
+from __future__ import annotations
+
+from energylang.catalog.continuous import ADAPTS
+from energylang.catalog.specs import Method, Option
+
+WEIGHT = Option(
+    "weight",
+    "choice",
+    "sqrt",
+    "locally balanced function of t = exp(gain): sqrt t, t / (1 + t), max(1, t) or min(1, t)",
+    choices=("sqrt", "ratio", "max", "min"),
+)
+ACCEPTANCE = Option("target_acceptance", "real", 0.574, "mean acceptance to aim at", minimum=0, maximum=1, open=True)
+FACTORISED = (
+    WEIGHT,
+    ACCEPTANCE,
+    Option("step_size", "real", None, f"{ADAPTS}; one site a step where not given", minimum=0, open=True),
+)
+"""Options of proposals that move every site by itself."""
+
+DISCRETE: tuple[Method, ...] = (
+    Method(
+        "gwg",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="discrete",
+        summary="Gibbs with gradients: flips proposed where they gain most",
+        source="Grathwohl et al. 2021, arXiv:2102.04509; Zanella 2020, arXiv:1711.07424; Sun et al. 2022",
+        factory="energylang.methods.gwg:Gwg",
+        tests="tests/methods/test_discrete.py",
+        options=(
+            WEIGHT,
+            Option("flips", "int", 1, "sites drawn a step, with replacement", minimum=1, maximum=4096),
+            Option("adaptive", "bool", False, "learn in warm-up how many sites to draw, up to `flips`"),
+            Option(
+                "target_acceptance",
+                "real",
+                0.574,
+                "mean acceptance that `adaptive` aims at",
+                minimum=0,
+                maximum=1,
+                open=True,
+            ),
+        ),
+        lanes={"cpu": 16, "accelerator": 1024},
+    ),
+    Method(
+        "gibbs",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="discrete",
+        summary="sweeps of exact conditionals: sites of one colour at once, one by one, or in blocks",
+        source="Geman and Geman 1984, IEEE PAMI 6(6); Gonzalez et al. 2011, AISTATS",
+        factory="energylang.methods.gibbs:Gibbs",
+        tests="tests/methods/test_discrete.py",
+        options=(
+            Option(
+                "scan",
+                "choice",
+                None,
+                "sites of a colour at once (the default, where colours are known), in order, or chosen anew",
+                choices=("colour", "systematic", "random"),
+            ),
+            Option("block", "int", 1, "consecutive sites drawn jointly", minimum=1, maximum=16),
+        ),
+        lanes={"cpu": 16, "accelerator": 1024},
+    ),
+    Method(
+        "hamming_ball",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="discrete",
+        summary="joint draws of blocks of sites from the values near an auxiliary point",
+        source="Titsias and Yau 2017, JASA 112(520), arXiv:1504.08133",
+        factory="energylang.methods.hamming_ball:HammingBall",
+        tests="tests/methods/test_discrete.py",
+        options=(
+            Option("block", "int", 10, "consecutive sites drawn jointly", minimum=1, maximum=4096),
+            Option("radius", "int", 1, "sites of a block that differ at most", minimum=1, maximum=16),
+        ),
+        lanes={"cpu": 16, "accelerator": 1024},
+    ),
+    Method(
+        "random_walk",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="discrete",
+        summary="sites changed without looking at the energy, how many is learned; the base line of the others",
+        source="Metropolis et al. 1953, J. Chem. Phys. 21(6); Roberts, Gelman and Gilks 1997, Ann. Appl. Probab. 7(1)",
+        factory="energylang.methods.random_walk:RandomWalk",
+        tests="tests/methods/test_discrete.py",
+        options=(
+            Option("target_acceptance", "real", 0.234, "mean acceptance to aim at", minimum=0, maximum=1, open=True),
+        ),
+        lanes={"cpu": 16, "accelerator": 1024},
+    ),
+    Method(
+        "pas",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="discrete",
+        summary="the path auxiliary sampler: many flips a step without replacement, how many is learned",
+        source="Sun, Dai, Xia and Ramamurthy 2022, Path auxiliary proposal for MCMC in discrete space, ICLR",
+        factory="energylang.methods.pas:Pas",
+        tests="tests/methods/test_discrete.py",
+        options=(
+            WEIGHT,
+            Option(
+                "flips",
+                "int",
+                None,
+                "the most sites of a path; a third of the number of sites to the power 2/3 where not given, at least 16",
+                minimum=1,
+                maximum=65536,
+            ),
+            ACCEPTANCE,
+        ),
+        lanes={"cpu": 16, "accelerator": 1024},
+    ),
+    Method(
+        "dmala",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="discrete",
+        summary="discrete MALA: every site proposes by its gains at once, with a Metropolis correction",
+        source="Zhang, Liu and Liu 2022, arXiv:2206.09914; Goshvadi et al. 2023 (DISCS), NeurIPS",
+        factory="energylang.methods.dmala:Dmala",
+        tests="tests/methods/test_discrete.py",
+        options=FACTORISED,
+        lanes={"cpu": 16, "accelerator": 1024},
+    ),
+    Method(
+        "dlmc",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="discrete",
+        summary="discrete Langevin Monte Carlo: every site follows its jump process for a time that is learned",
+        source="Sun, Dai, Dai, Zhou and Schuurmans 2023, arXiv:2206.14897",
+        factory="energylang.methods.dlmc:Dlmc",
+        tests="tests/methods/test_discrete.py",
+        options=FACTORISED,
+        lanes={"cpu": 16, "accelerator": 1024},
+    ),
+    Method(
+        "dlmc_forward",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="discrete",
+        summary="discrete Langevin Monte Carlo by a forward Euler step",
+        source="Sun, Dai, Dai, Zhou and Schuurmans 2023, arXiv:2206.14897",
+        factory="energylang.methods.dlmc:DlmcForward",
+        tests="tests/methods/test_discrete.py",
+        options=FACTORISED,
+        lanes={"cpu": 16, "accelerator": 1024},
+    ),
+    Method(
+        "swendsen_wang",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="discrete",
+        summary="clusters of sites that agree, of Ising and Potts models on any graph, redrawn as a whole",
+        source="Swendsen and Wang 1987, Phys. Rev. Lett. 58(2); Edwards and Sokal 1988, Phys. Rev. D 38(6)",
+        factory="energylang.methods.swendsen_wang:SwendsenWang",
+        tests="tests/methods/test_swendsen_wang.py",
+        lanes={"cpu": 4, "accelerator": 1024},
+    ),
+    Method(
+        "forward_backward",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="discrete",
+        summary="exact joint draws along chains and trees, found in the energy, one after another",
+        source="Carter and Kohn 1994, Biometrika 81(3); Scott 2002, JASA 97(457); Hamze and de Freitas 2004, UAI",
+        factory="energylang.methods.forward_backward:ForwardBackward",
+        tests="tests/methods/test_forward_backward.py",
+        lanes={"cpu": 16, "accelerator": 1024},
+    ),
+    Method(
+        "metropolis",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="counts",
+        summary="random walks on counts, steps of heavy tails, a scale learned for each",
+        source="Metropolis et al. 1953, J. Chem. Phys. 21(6); Gelman, Roberts and Gilks 1996, Bayesian Statistics 5",
+        factory="energylang.methods.metropolis:Metropolis",
+        tests="tests/methods/test_counts.py",
+        options=(
+            Option(
+                "target_acceptance", "real", 0.44, "acceptance of each site to aim at", minimum=0, maximum=1, open=True
+            ),
+        ),
+        lanes={"cpu": 4, "accelerator": 1024},
+    ),
+)
