@@ -140,9 +140,11 @@ class _Plan:
                 words = memory.words[text] = frozenset(_WORD.findall(text))
             uses.append({number for word in words if word in declared for number in declared[word]})
         self.reached = [_reached([number], uses) for number in range(len(declarations))]
+        # A constraint counts in tasks that do not name it: with one in the text nothing is remembered.
+        constrained = any(isinstance(d, ast.Energy) and d.kind == "constraint" for d in declarations)
         self.keys = [
             (reached.index(number), tuple(self.texts[n] for n in reached))
-            if self._apart(reached, declarations)
+            if not constrained and self._apart(reached, declarations)
             else None
             for number, reached in enumerate(self.reached)
         ]

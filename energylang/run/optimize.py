@@ -16,7 +16,8 @@ from energylang.methods._refine import better, refine
 from energylang.model import Info, Measure, Phase, Point, Problem, Search, fold
 from energylang.run import checks, keys, output
 from energylang.run.carry import Carry, leaves, strong
-from energylang.run.chains import Chains, conduct
+from energylang.run.chains import Chains
+from energylang.run.conduct import conduct
 from energylang.run.data import OPTIMUM, POSTERIOR, PREDICTIVE, STATS
 from energylang.run.hosts import Hosts
 from energylang.run.initial import Trial, starting_point

@@ -225,13 +225,13 @@ def test_the_stated_effect() -> None:
     assert invariance.chi_square_effect(LANES, 108) <= 0.21
 
 
-@pytest.mark.parametrize("begin", ["exact", "mass"])
+@pytest.mark.parametrize("begin", invariance.mostly_long(("exact", "mass"), "mass"))
 @pytest.mark.parametrize("name", MODELS)
 def test_gibbs_on_compiled_models(name: str, begin: str) -> None:
     assert discrete_misfit(Gibbs(), (), name, begin) < 1
 
 
-@pytest.mark.parametrize("begin", ["exact", "mass"])
+@pytest.mark.parametrize("begin", invariance.mostly_long(("exact", "mass"), "mass"))
 @pytest.mark.parametrize("name", MODELS)
 def test_gwg_on_compiled_models(name: str, begin: str) -> None:
     assert discrete_misfit(Gwg(), FLIP, name, begin) < 1
@@ -255,6 +255,7 @@ FAMILY: dict[str, tuple[Any, Any, str]] = {
 """Every way in which a kernel can have its numbers."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("begin", ["exact", "mass"])
 @pytest.mark.parametrize("case", FAMILY)
 def test_the_family_on_compiled_models(case: str, begin: str) -> None:

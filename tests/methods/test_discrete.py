@@ -218,25 +218,26 @@ def test_the_stated_effect() -> None:
     assert invariance.chi_square_effect(LANES, 81) <= EFFECT
 
 
-@pytest.mark.parametrize("space", DISCRETE)
+@pytest.mark.parametrize("space", invariance.mostly_long(DISCRETE, "mixed"))
 @pytest.mark.parametrize("method", METHODS)
 def test_exact_draws_stay_exact(method: str, space: str) -> None:
     assert misfit(method, space, "exact") < 1
 
 
-@pytest.mark.parametrize("space", DISCRETE)
+@pytest.mark.parametrize("space", invariance.mostly_long(DISCRETE, "mixed"))
 @pytest.mark.parametrize("method", METHODS)
 def test_a_point_mass_spreads(method: str, space: str) -> None:
     assert misfit(method, space, "mass") < 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("begin", ["exact", "mass"])
 @pytest.mark.parametrize("method", VARIANTS)
 def test_every_balanced_weight_and_radius(method: str, begin: str) -> None:
     assert misfit(method, "mixed", begin) < 1
 
 
-@pytest.mark.parametrize("space", DISCRETE)
+@pytest.mark.parametrize("space", invariance.mostly_long(DISCRETE, "mixed"))
 @pytest.mark.parametrize("twin", TWINS)
 def test_a_broken_twin_is_rejected(twin: str, space: str) -> None:
     assert misfit(twin, space, "exact") > 1

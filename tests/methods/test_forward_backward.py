@@ -202,28 +202,34 @@ def test_how_many_groups_there_are(model: str) -> None:
     assert sum(target(model).trees()) == MODELS[model][4]
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", invariance.mostly_long(MODELS, "a factorial hidden Markov model"))
 def test_exact_draws_stay_exact(model: str) -> None:
     assert misfit(ForwardBackward(), model, "exact", 3) < 1
 
 
-@pytest.mark.parametrize("model", ONE_TREE)
+@pytest.mark.parametrize("model", invariance.mostly_long(ONE_TREE, "a hidden Markov model"))
 def test_one_step_along_one_tree_is_a_draw(model: str) -> None:
     assert misfit(ForwardBackward(), model, "mass", 1) < 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("model", SEVERAL)
 def test_several_groups_find_the_law(model: str) -> None:
     assert misfit(ForwardBackward(), model, "mass", 60) < 1
 
 
-@pytest.mark.parametrize("model", SEVERAL)
+@pytest.mark.parametrize("model", invariance.mostly_long(SEVERAL, "a factorial hidden Markov model"))
 def test_groups_drawn_all_at_once_are_rejected(model: str) -> None:
     assert misfit(Stale(), model, "exact", 3) > 1
 
 
 @pytest.mark.parametrize("twin", [Uncoupled(), Halved()], ids=["uncoupled", "halved"])
-@pytest.mark.parametrize("model", ["a hidden Markov model", "a factorial hidden Markov model"])
+@pytest.mark.parametrize(
+    "model",
+    invariance.mostly_long(
+        ("a hidden Markov model", "a factorial hidden Markov model"), "a factorial hidden Markov model"
+    ),
+)
 def test_wrong_tables_are_rejected(twin: Any, model: str) -> None:
     assert misfit(twin, model, "exact", 3) > 1
 

@@ -7,12 +7,13 @@ distance of the true laws at which a wrong sampler fails with probability at lea
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
+import pytest
 from jax import Array
 from scipy import stats
 
@@ -115,3 +116,8 @@ def bernstein(lanes: int, variance: float, largest: float, comparisons: int = 1)
     """
     log_level = np.log(2 * comparisons / LEVEL)
     return float(np.sqrt(2 * variance * log_level / lanes) + 2 * largest * log_level / (3 * lanes))
+
+
+def mostly_long(values: Iterable[str], *quick: str) -> list[Any]:
+    """Parameters of a test of laws: those that are not `quick` are marked `long`, as each compiles a program of its own."""
+    return [pytest.param(value, marks=() if value in quick else pytest.mark.long) for value in values]
