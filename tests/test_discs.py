@@ -13,6 +13,8 @@ from benchmarks.discs.protocol import Measured, _ess, samplers
 from benchmarks.discs.targets import SIZES, Target, rbm
 from energylang import graphs
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("name", SIZES["small"])
 def test_targets_are_models_without_a_finding(name):

@@ -17,6 +17,8 @@ from tests.run import toys
 from tests.run.drive import run
 from tests.support import invariance
 
+pytestmark = pytest.mark.long
+
 
 def matrix(root: LowRank) -> np.ndarray:
     """float64[R, R], column by column."""

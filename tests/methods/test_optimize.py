@@ -22,6 +22,8 @@ from energylang.model import Point
 from energylang.run import optimize
 from energylang.run.optimum import Optimum
 
+pytestmark = pytest.mark.long
+
 SMALL: dict[str, Any] = {"steps": 120, "chains": 8}
 
 

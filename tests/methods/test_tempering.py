@@ -31,6 +31,8 @@ from tests.run.test_resume import stopped
 from tests.support import invariance
 from tests.support.targets import HandTarget, Mixture, discrete, numbers, target
 
+pytestmark = pytest.mark.long
+
 LANES = 16384
 BETAS = (1.0, 0.4, 0.15)
 EFFECT = 0.097

@@ -19,6 +19,8 @@ from energylang.run.result import Run
 from tests.run import toys
 from tests.run.drive import digest, run
 
+pytestmark = pytest.mark.long
+
 CHAINS = 5
 
 

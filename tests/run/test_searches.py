@@ -14,6 +14,8 @@ from energylang.run.optimum import Optimum
 from energylang.run.result import Run
 from tests.run.test_resume import Crash, Stopping, crash
 
+pytestmark = pytest.mark.long
+
 MODEL = """
 const n = 24
 energy ring(s: spin[n], x: real) = sum(s * roll(s, 1, axis = 0)) + 0.3 * sum(s) + (x - 0.1 * sum(s))^2
