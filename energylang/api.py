@@ -200,7 +200,7 @@ class Model:
             reason = f"the energy is normalised ({node.reason}): log Z is 0"
             return Plan(verb, energy, call, reason, given, bindings, known=True)
         if methods()[call.name].protocol == "choice":
-            call, reason = build(call).choose(energy.compiled.program.facts, verb)
+            call, reason = build(call).choose(energy.compiled.program.facts_to_choose, verb)
             why_not = misfit(methods()[call.name], energy.node.traits)
             if why_not:
                 problem = f"no method fits `{verb}` of `{energy.name}`: for `{call.name}`, {why_not}"
@@ -220,7 +220,7 @@ class Model:
             verify_structure(compiled.program, probed, compiled.values)
             energy = Energy(compiled, self)
         if methods()[call.name].protocol == "choice":
-            call, reason = build(call).choose(energy.compiled.program.facts, "optimize")
+            call, reason = build(call).choose(energy.compiled.program.facts_to_choose, "optimize")
             resolve_constraints(node, self.program.constraints, given["constraints"], call)
         return Plan("optimize", energy, call, reason, with_counts("optimize", given, call), bindings, whole=whole)
 

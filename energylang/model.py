@@ -75,7 +75,7 @@ class Facts:
     reach: the most sites whose gains change with the value of one, that site among them; 0 where gains are only to be
     had all at once. Otherwise the target is `Local`.
     groups: into how many groups, each of them trees given all others, the sites fall (`Forested`); 0 where that is not so,
-    or was not looked for, as of `Local` targets and of few colours.
+    or was not looked for: only `auto` asks, of targets that are not `Local` and of many colours.
     """
 
     reals: int

@@ -157,7 +157,7 @@ def _method(model: Model, energy: Energy, verb: Any) -> dict[str, Any] | None:
         if any(found.code != "E0608" for found in error.diagnostics):
             return None
         # Without values for its conditions nothing can run, and yet its structure decides how it would.
-        call, reason = build(MethodCall("auto")).choose(energy.compiled.program.facts, verb)
+        call, reason = build(MethodCall("auto")).choose(energy.compiled.program.facts_to_choose, verb)
         return {"method": str(call), "reason": reason, "options": {}}
     reason = "the file's task says so" if plan.reason == "asked for" else plan.reason
     return {"method": str(plan.method), "reason": reason, "options": plan.options}

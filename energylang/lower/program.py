@@ -161,6 +161,18 @@ class EnergyProgram:
         return self._trees[key]
 
     @cached_property
+    def facts_to_choose(self) -> Facts:
+        """The facts, with groups of trees where these may serve better than what else there is."""
+        facts = self.facts
+        poor = facts.gains == "estimate" or facts.colours > FEW_COLOURS
+        if facts.reach or facts.discrete > MOST_GROUPED or not poor:
+            return facts
+        try:
+            return replace(facts, groups=sum(kind.count for kind in self.trees().kinds))
+        except DiagnosticError:
+            return facts
+
+    @cached_property
     def _trees(self) -> dict[bytes, Trees]:
         return {}
 
@@ -231,20 +243,10 @@ def lower(energy: Energy, bound: Bound) -> EnergyProgram:
         terms=tuple(_fact(s, dims, summed) for s in structured)
         or tuple(TermFact("continuous", 1, 0, t.text, _sums([t.value], summed)) for t in energy.terms),
     )
-    program = EnergyProgram(
+    return EnergyProgram(
         energy, dims, real_slots, param_slots, code_slots, cardinalities, structured, facts, summed, tables,
         environment, near,
     )  # fmt: skip
-    if not facts.reach and facts.discrete <= MOST_GROUPED and (opaque or facts.colours > FEW_COLOURS):
-        program.facts = replace(facts, groups=_groups(program))
-    return program
-
-
-def _groups(program: EnergyProgram) -> int:
-    try:
-        return sum(kind.count for kind in program.trees().kinds)
-    except DiagnosticError:
-        return 0
 
 
 # --- what can be wrong ------------------------------------------------------------------------------------------

@@ -73,6 +73,23 @@ def backward(root: Root, gradient: Array) -> Array:
     return jnp.sum(root * gradient[:, None], axis=0) if gradient.size <= FUSED else gradient @ root
 
 
+class Place(NamedTuple):
+    """A point of a trajectory: float[R] each, the momentum in the scaled space. log_density: scalar."""
+
+    real: Array
+    momentum: Array
+    gradient: Array
+    log_density: Array
+
+
+def leapfrog(target: Target, code: tuple[Array, ...], root: Root, step: Array, start: Place) -> Place:
+    """The point a step further, back in time where `step` is below zero."""
+    half = start.momentum + 0.5 * step * backward(root, start.gradient)
+    real = start.real + step * forward(root, half)
+    density, gradient = value_and_gradient(target, real, code)
+    return Place(real, half + 0.5 * step * backward(root, gradient), gradient, density)
+
+
 def number_of_steps(mean: Array, jitter: float, key: PRNGKey) -> Array:
     """int32 from 1 to MOST_STEPS: uniform around the mean within `jitter` times it, rounded up."""
     factor = 1.0 + jitter * jax.random.uniform(key, (), mean.dtype, -1.0, 1.0)

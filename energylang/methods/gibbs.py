@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal, NamedTuple, cast
+from typing import Literal, cast
 
 import jax.numpy as jnp
 from jax import Array, lax
@@ -12,18 +12,13 @@ from jax import Array, lax
 from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.methods._categorical import invert_logits
 from energylang.methods._conditional import gains_at, grid, logits, require_few, with_values
-from energylang.model import Info, Local, Phase, Point, PRNGKey, Target
+from energylang.methods._uncached import Uncached, UncachedState
+from energylang.model import Info, Local, Point, PRNGKey, Target
 from energylang.threefry import uniforms
 
 
-class GibbsState(NamedTuple):
-    """x: the Point; nothing is cached."""
-
-    x: Point
-
-
 @dataclass(frozen=True)
-class Gibbs:
+class Gibbs(Uncached):
     """Gibbs sampling (Geman and Geman 1984): a step draws as many sites as there are, and rejects nothing.
 
     scan: "colour" draws all sites of a colour at once, colours in turn (Gonzalez et al. 2011), for a bipartite model such as
@@ -54,21 +49,7 @@ class Gibbs:
                 ]
             )
 
-    @property
-    def scope(self) -> Literal["chain", "ensemble"]:
-        return "chain"
-
-    @property
-    def moves(self) -> Literal["continuous", "discrete", "any"]:
-        return "discrete"
-
-    def init(self, target: Target, x: Point, key: PRNGKey) -> GibbsState:
-        return GibbsState(x)
-
-    def refresh(self, target: Target, state: GibbsState) -> GibbsState:
-        return state
-
-    def step(self, target: Target, tune: tuple[()], state: GibbsState, key: PRNGKey) -> tuple[GibbsState, Info]:
+    def step(self, target: Target, tune: tuple[()], state: UncachedState, key: PRNGKey) -> tuple[UncachedState, Info]:
         facts = target.facts
         coloured = facts.gains == "exact" and facts.colours > 0 and self.scan in (None, "colour") and self.block == 1
         # A site is drawn once a sweep, so one uniform each serves all colours, and one more to choose it.
@@ -80,7 +61,7 @@ class Gibbs:
             code = _by_colour(target, state.x, parts[:-1])
         else:
             code = self._by_block(target, state.x, parts)
-        return GibbsState(Point(state.x.real, code)), {"acceptance_rate": jnp.ones(())}
+        return UncachedState(Point(state.x.real, code)), {"acceptance_rate": jnp.ones(())}
 
     def tuning(self, target: Target) -> tuple[tuple[()], tuple[()]]:
         for cardinality, count in zip(target.facts.cardinalities, target.facts.sites, strict=True):
@@ -88,11 +69,6 @@ class Gibbs:
             if block > 1:
                 require_few("gibbs", cardinality**block, f"{block} sites of {cardinality} values")
         return (), ()
-
-    def adapt(
-        self, phase: Phase, tune: tuple[()], memory: tuple[()], state: GibbsState, info: Info
-    ) -> tuple[tuple[()], tuple[()]]:
-        return tune, memory
 
     def _by_block(self, target: Target, x: Point, parts: tuple[Array, ...]) -> tuple[Array, ...]:
         """Blocks of each code array; the last of them ends where the array does, though it may begin in the one before."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate, combinations, product
 from math import comb
-from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,13 +13,13 @@ from jax import Array, lax
 
 from energylang.methods._categorical import invert_logits
 from energylang.methods._conditional import gains_at, logits, require_few, with_values
-from energylang.methods.gibbs import GibbsState
-from energylang.model import Info, Phase, Point, PRNGKey, Target
+from energylang.methods._uncached import Uncached, UncachedState
+from energylang.model import Info, Point, PRNGKey, Target
 from energylang.threefry import uniforms
 
 
 @dataclass(frozen=True)
-class HammingBall:
+class HammingBall(Uncached):
     """The Hamming ball sampler (Titsias and Yau 2017): a step goes through all blocks of consecutive sites.
 
     Of a block an auxiliary u is drawn uniformly from the ball of `radius` around x, the joint values that differ from x in
@@ -37,21 +36,7 @@ class HammingBall:
     block: int = 10
     radius: int = 1
 
-    @property
-    def scope(self) -> Literal["chain", "ensemble"]:
-        return "chain"
-
-    @property
-    def moves(self) -> Literal["continuous", "discrete", "any"]:
-        return "discrete"
-
-    def init(self, target: Target, x: Point, key: PRNGKey) -> GibbsState:
-        return GibbsState(x)
-
-    def refresh(self, target: Target, state: GibbsState) -> GibbsState:
-        return state
-
-    def step(self, target: Target, tune: tuple[()], state: GibbsState, key: PRNGKey) -> tuple[GibbsState, Info]:
+    def step(self, target: Target, tune: tuple[()], state: UncachedState, key: PRNGKey) -> tuple[UncachedState, Info]:
         facts, x = target.facts, state.x
         # Of each block one uniform for u, and one for x.
         turns = [-(-count // min(self.block, count)) if count else 0 for count in facts.sites]
@@ -65,7 +50,7 @@ class HammingBall:
 
             if cardinality > 1:
                 x = lax.fori_loop(0, turns[group], update, x)
-        return GibbsState(x), {"acceptance_rate": jnp.ones(())}
+        return UncachedState(x), {"acceptance_rate": jnp.ones(())}
 
     def draw(self, target: Target, x: Point, group: int, sites: Array, uniform: Array) -> Point:
         """The point with a block drawn anew. sites: int32[block]; uniform: float[2]."""
@@ -92,11 +77,6 @@ class HammingBall:
             what = f"{block} sites of {cardinality} values at most {self.radius} of which differ"
             require_few("hamming_ball", size, what)
         return (), ()
-
-    def adapt(
-        self, phase: Phase, tune: tuple[()], memory: tuple[()], state: GibbsState, info: Info
-    ) -> tuple[tuple[()], tuple[()]]:
-        return tune, memory
 
 
 @cache

@@ -4,33 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from energylang.methods._gradient import value_and_gradient
 from energylang.methods._trajectories import (
     DIVERGENCE,
+    Place,
     Trajectories,
     TrajectoryState,
     TrajectoryTuning,
-    backward,
-    forward,
+    leapfrog,
     number_of_steps,
 )
 from energylang.model import Info, Point, PRNGKey, Target, fold
-
-
-class Position(NamedTuple):
-    """On a trajectory, after so many steps; momentum: float[R], in the scaled space."""
-
-    steps: Array
-    real: Array
-    momentum: Array
-    log_density: Array
-    gradient: Array
 
 
 def transition(
@@ -40,7 +29,7 @@ def transition(
     wanted: Array,
     key: PRNGKey,
     accepts: Callable[[Array, PRNGKey], Array],
-) -> tuple[TrajectoryState, Position, Info]:
+) -> tuple[TrajectoryState, Place, Info]:
     """A trajectory of `wanted` leapfrog steps from a fresh momentum, kept or not: the state after, where it ended, the statistics.
 
     accepts: whether an end is kept, from its energy error.
@@ -49,18 +38,15 @@ def transition(
     start = state.x.real
     momentum = jax.random.normal(fold(key, 1), start.shape, start.dtype)
 
-    def going(at: Position) -> Array:
+    def going(at: tuple[Array, Place]) -> Array:
         # Without a density there is no way on, from either end of the trajectory.
-        return (at.steps < wanted) & jnp.isfinite(at.log_density)
+        return (at[0] < wanted) & jnp.isfinite(at[1].log_density)
 
-    def leapfrog(at: Position) -> Position:
-        half = at.momentum + 0.5 * step_size * backward(root, at.gradient)
-        real = at.real + step_size * forward(root, half)
-        value, slope = value_and_gradient(target, real, state.x.code)
-        return Position(at.steps + 1, real, half + 0.5 * step_size * backward(root, slope), value, slope)
+    def advance(at: tuple[Array, Place]) -> tuple[Array, Place]:
+        return at[0] + 1, leapfrog(target, state.x.code, root, step_size, at[1])
 
-    begin = Position(jnp.zeros((), jnp.int32), start, momentum, state.log_density, state.gradient)
-    end = jax.lax.while_loop(going, leapfrog, begin)
+    begin = Place(start, momentum, state.gradient, state.log_density)
+    steps, end = jax.lax.while_loop(going, advance, (jnp.zeros((), jnp.int32), begin))
     before = 0.5 * momentum @ momentum - state.log_density
     after = 0.5 * end.momentum @ end.momentum - end.log_density
     error = jnp.where(jnp.isnan(after - before), jnp.inf, after - before)
@@ -71,7 +57,7 @@ def transition(
         "acceptance_rate": jnp.exp(-jnp.maximum(error, 0.0)),
         "diverging": error > DIVERGENCE,
         "step_size": step_size,
-        "n_steps": end.steps,
+        "n_steps": steps,
         "energy": jnp.where(accept, after, before),
         "energy_error": error,
     }

@@ -11,15 +11,13 @@ from jax import Array, lax
 
 from energylang import threefry
 from energylang.methods._adaptation import Moments, shrunk
-from energylang.methods._gradient import value_and_gradient
 from energylang.methods._trajectories import (
     DIVERGENCE,
-    Root,
+    Place,
     Trajectories,
     TrajectoryState,
     TrajectoryTuning,
-    backward,
-    forward,
+    leapfrog,
 )
 from energylang.model import Info, Point, PRNGKey, Target
 
@@ -27,14 +25,6 @@ FEW = 64
 """Reals up to which a dense metric costs little beside a gradient, and a window of warm-up has draws enough for it."""
 MOMENTUM, DIRECTIONS, LEAVES = 2, 3, 4
 """Streams of the random numbers of a step."""
-
-
-class _End(NamedTuple):
-    """A point on the trajectory with its momentum, float[R] each; momenta are those of the scaled space."""
-
-    real: Array
-    momentum: Array
-    gradient: Array
 
 
 class _Drawn(NamedTuple):
@@ -56,9 +46,9 @@ class _Tree(NamedTuple):
     half, and the sum up to it. turning: of the tree or a subtree.
     """
 
-    left: _End
-    right: _End
-    here: _End
+    left: Place
+    right: Place
+    here: Place
     drawn: _Drawn
     half: _Drawn
     total: Array
@@ -119,15 +109,15 @@ class Nuts(Trajectories):
             first = tree.leaf == 0
             end = jax.tree.map(lambda left, other: jnp.where(right, other, left), tree.left, tree.right)
             start = jax.tree.map(lambda edge, here: jnp.where(first, edge, here), end, tree.here)
-            here, density = self.leap(target, state.x.code, root, jnp.where(right, step_size, -step_size), start)
-            energy = 0.5 * here.momentum @ here.momentum - density
+            here = leapfrog(target, state.x.code, root, jnp.where(right, step_size, -step_size), start)
+            energy = 0.5 * here.momentum @ here.momentum - here.log_density
             error = jnp.where(jnp.isnan(energy - before), jnp.inf, energy - before)
             take, merge = threefry.two_uniforms(key, LEAVES, tree.leaves)
 
             log_weight = jnp.where(first, -error, jnp.logaddexp(tree.half.log_weight, -error))
             half = _choose(
                 first | (jnp.log(take) < -error - log_weight),
-                _Drawn(here.real, here.gradient, density, energy, log_weight),
+                _Drawn(here.real, here.gradient, here.log_density, energy, log_weight),
                 tree.half._replace(log_weight=log_weight),
             )
             half_total = jnp.where(first, 0.0, tree.half_total) + here.momentum
@@ -146,7 +136,7 @@ class Nuts(Trajectories):
             return ~tree.turning & ~tree.diverging & (tree.depth < self.max_tree_depth)
 
         edge, drawn = (
-            _End(real, momentum, gradient),
+            Place(real, momentum, gradient, log_density),
             _Drawn(real, gradient, log_density, before, jnp.zeros_like(before)),
         )
         none, no = jnp.zeros((), jnp.int32), jnp.zeros((), bool)
@@ -167,13 +157,6 @@ class Nuts(Trajectories):
             "energy_error": end.energy - before,
         }
         return TrajectoryState(Point(end.real, state.x.code), end.log_density, end.gradient), info
-
-    def leap(self, target: Target, code: tuple[Array, ...], root: Root, step: Array, start: _End) -> tuple[_End, Array]:
-        """A leapfrog step, and the log density where it ends."""
-        half = start.momentum + 0.5 * step * backward(root, start.gradient)
-        real = start.real + step * forward(root, half)
-        density, gradient = value_and_gradient(target, real, code)
-        return _End(real, half + 0.5 * step * backward(root, gradient), gradient), density
 
     def merge(self, tree: _Tree, right: Array, uniform: Array) -> _Tree:
         """The tree with the half that was added: the new half is favoured (Betancourt 2017, appendix A.3.2)."""

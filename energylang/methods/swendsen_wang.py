@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Literal, NamedTuple, cast
+from typing import cast
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
 from energylang.methods._categorical import invert_logits
-from energylang.model import Info, Pairwise, Phase, Point, PRNGKey, Target
+from energylang.methods._uncached import Uncached, UncachedState
+from energylang.model import Info, Pairwise, Point, PRNGKey, Target
 from energylang.threefry import uniforms
 
 
-class SwendsenWangState(NamedTuple):
-    """x: the Point; nothing is cached."""
-
-    x: Point
-
-
 @dataclass(frozen=True)
-class SwendsenWang:
+class SwendsenWang(Uncached):
     """Swendsen and Wang (1987), with fields and any positive couplings (Edwards and Sokal 1988).
 
     A step draws bonds given the sites, then the sites given the bonds. A pair that agrees is bound with probability
@@ -34,23 +29,7 @@ class SwendsenWang:
     Info: acceptance_rate (always one), clusters (how many).
     """
 
-    @property
-    def scope(self) -> Literal["chain", "ensemble"]:
-        return "chain"
-
-    @property
-    def moves(self) -> Literal["continuous", "discrete", "any"]:
-        return "discrete"
-
-    def init(self, target: Target, x: Point, key: PRNGKey) -> SwendsenWangState:
-        return SwendsenWangState(x)
-
-    def refresh(self, target: Target, state: SwendsenWangState) -> SwendsenWangState:
-        return state
-
-    def step(
-        self, target: Target, tune: tuple[()], state: SwendsenWangState, key: PRNGKey
-    ) -> tuple[SwendsenWangState, Info]:
+    def step(self, target: Target, tune: tuple[()], state: UncachedState, key: PRNGKey) -> tuple[UncachedState, Info]:
         target = cast(Pairwise, target)
         facts, pairs, x = target.facts, target.pairs(), state.x
         code = jnp.concatenate(x.code)
@@ -66,7 +45,7 @@ class SwendsenWang:
             parts.append(_valued(cardinality, code[own], label[own] - start, energies, for_clusters[own]))
         number = jnp.sum(label == jnp.arange(facts.discrete)).astype(jnp.int32)
         info = {"acceptance_rate": jnp.ones(()), "clusters": number}
-        return SwendsenWangState(Point(x.real, tuple(parts))), info
+        return UncachedState(Point(x.real, tuple(parts))), info
 
     def _bound(self, strength: Array, agree: Array, uniform: Array) -> Array:
         """bool[E]: which pairs are bound."""
@@ -75,11 +54,6 @@ class SwendsenWang:
     def tuning(self, target: Target) -> tuple[tuple[()], tuple[()]]:
         cast(Pairwise, target).pairs()
         return (), ()
-
-    def adapt(
-        self, phase: Phase, tune: tuple[()], memory: tuple[()], state: SwendsenWangState, info: Info
-    ) -> tuple[tuple[()], tuple[()]]:
-        return tune, memory
 
 
 def _valued(cardinality: int, code: Array, label: Array, energies: Array | None, uniform: Array) -> Array:

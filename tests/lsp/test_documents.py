@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
+import pytest
+
+from energylang.lsp import documents
 from energylang.lsp.analysis import Analysis
-from energylang.lsp.documents import PATIENCE, PAUSE, Document, make_worker
+from energylang.lsp.documents import PAUSE, Document, make_worker
 
 
-def typed(seconds: float, at_once: bool = False) -> tuple[list[int | None], int]:
-    """The versions that are shown while somebody types faster than the pause, and after; and how many there were.
+def typed(enough: Callable[[int, list[int | None]], bool], pause: float) -> tuple[list[int | None], int]:
+    """The versions that are shown while somebody types, and after; and how many there were.
 
-    at_once: the texts come in one go.
+    enough: whether to stop typing, of the number of texts and the versions shown. pause: seconds between two texts;
+    for 0 they come in one go.
     """
     shown: list[int | None] = []
 
@@ -21,13 +26,12 @@ def typed(seconds: float, at_once: bool = False) -> tuple[list[int | None], int]
     async def session() -> int:
         worker = make_worker()
         document = Document("untitled:m", worker, "utf-16", publish)
-        loop = asyncio.get_running_loop()
-        version, end = 0, loop.time() + seconds
-        while loop.time() < end:
+        version = 0
+        while not enough(version, shown):
             version += 1
             document.changed(f"energy a(x: real) = x^2 + {version}\n", version)
-            if not at_once:
-                await asyncio.sleep(PAUSE / 4)
+            if pause:
+                await asyncio.sleep(pause)
         await document.analysis()
         document.close()
         worker.shutdown()
@@ -37,12 +41,13 @@ def typed(seconds: float, at_once: bool = False) -> tuple[list[int | None], int]
 
 
 def test_who_types_steadily_still_sees_what_is_found() -> None:
-    shown, last = typed(4 * PATIENCE)
+    shown, last = typed(lambda _, shown: len(shown) >= 2, PAUSE / 4)
     assert shown[-1] == last
-    assert len(shown) >= 2
+    assert last > 2 * len(shown)
     assert shown == sorted(shown, key=lambda version: version or 0)
 
 
-def test_what_is_typed_in_one_go_is_looked_at_once() -> None:
-    shown, last = typed(PATIENCE / 10, at_once=True)
-    assert shown == [last]
+def test_what_is_typed_in_one_go_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "PATIENCE", float("inf"))
+    shown, last = typed(lambda version, _: version == 1000, 0)
+    assert shown == [last] == [1000]

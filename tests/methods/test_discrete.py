@@ -19,10 +19,11 @@ import energylang
 from energylang.diagnostics import DiagnosticError
 from energylang.methods._categorical import invert_logits
 from energylang.methods._factorised import FactorisedTuning
+from energylang.methods._uncached import UncachedState
 from energylang.methods.dlmc import Dlmc, DlmcForward
 from energylang.methods.dmala import Dmala
 from energylang.methods.enumerate import log_probabilities
-from energylang.methods.gibbs import Gibbs, GibbsState
+from energylang.methods.gibbs import Gibbs
 from energylang.methods.gwg import Gwg, GwgTuning
 from energylang.methods.hamming_ball import HammingBall
 from energylang.methods.pas import Pas, PasTuning
@@ -61,8 +62,8 @@ def replace_total(state: Any, log_total: float) -> Any:
 class Still:
     """The identity, invariant and useless."""
 
-    def init(self, target: Any, x: Point, key: Any) -> GibbsState:
-        return GibbsState(x)
+    def init(self, target: Any, x: Point, key: Any) -> UncachedState:
+        return UncachedState(x)
 
     def step(self, target: Any, tune: Any, state: Any, key: Any) -> tuple[Any, Any]:
         return state, {"acceptance_rate": jnp.ones(())}

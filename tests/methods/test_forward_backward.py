@@ -20,8 +20,9 @@ import pytest
 
 import energylang
 from energylang.diagnostics import DiagnosticError
+from energylang.methods._uncached import UncachedState
 from energylang.methods.blocks import Blocks
-from energylang.methods.forward_backward import ForwardBackward, ForwardBackwardState
+from energylang.methods.forward_backward import ForwardBackward
 from energylang.methods.mala import Mala, MalaTuning
 from energylang.model import Point, fold
 from tests.methods.test_compiled import MIXED
@@ -41,7 +42,7 @@ class Stale(ForwardBackward):
             for number in range(count):
                 drawn = target.redrawn(state.x, kind, number, tables, fold(key, kind, number))
                 code = jax.tree.map(lambda a, b, old: jnp.where(b != old, b, a), code, drawn.code, state.x.code)
-        return ForwardBackwardState(Point(state.x.real, code)), {"acceptance_rate": jnp.ones(())}
+        return UncachedState(Point(state.x.real, code)), {"acceptance_rate": jnp.ones(())}
 
 
 class Changed:
