@@ -74,6 +74,7 @@ class Facts:
     rest); 0 without discrete variables or where it was not computed.
     reach: the most sites whose gains change with the value of one, that site among them; 0 where gains are only to be
     had all at once. Otherwise the target is `Local`.
+    fields: the sites whose couplings with others are a matrix, and what they add up to is carried along by sweeps.
     groups: into how many groups, each of them trees given all others, the sites fall (`Forested`); 0 where that is not so,
     or was not looked for: only `auto` asks, of targets that are not `Local` and of many colours.
     """
@@ -84,6 +85,7 @@ class Facts:
     gains: Literal["exact", "estimate", "none"]
     colours: int = 0
     reach: int = 0
+    fields: int = 0
     groups: int = 0
     terms: tuple[TermFact, ...] = field(default=(), compare=False)
 
@@ -183,19 +185,16 @@ class Local(Target, Protocol):
     Sites are int32[m] for each code array (none of counts); D_k, one past the last, stands for none.
     """
 
-    def sums(self, x: Point) -> Array:
-        """float[S]: the sums over all sites that terms are functions of; kernels that move site after site carry them."""
+    def carried(self, x: Point) -> Any:
+        """What gains are made of that all sites change, sums over sites and fields: kernels that sweep carry it along."""
         ...
 
-    def sums_after(self, x: Point, sums: Array, sites: tuple[Array, ...], values: tuple[Array, ...]) -> Array:
-        """The sums once some sites of x, whose sums these are, take other values: int32[m] each, per code array.
-
-        No two of them may be in one row.
-        """
+    def carried_after(self, x: Point, carried: Any, colour: int | Array, values: tuple[Array, ...]) -> Any:
+        """The same once the sites of a colour of x, as `gains_of_colour` lists them, take other values: int32[m] per code array."""
         ...
 
     def gains_of_colour(
-        self, x: Point, colour: int | Array, sums: Array | None = None
+        self, x: Point, colour: int | Array, carried: Any = None
     ) -> tuple[tuple[Array, Any, Array], ...]:
         """For each code array the sites of a colour, their ranks, and their gains, float[m, k].
 
@@ -204,8 +203,8 @@ class Local(Target, Protocol):
         """
         ...
 
-    def gains_at(self, x: Point, sites: tuple[Array, ...], sums: Array | None = None) -> tuple[Array, ...]:
-        """float[m, k] per code array: `gains`, of the given sites. sums: those at x, where they are known."""
+    def gains_at(self, x: Point, sites: tuple[Array, ...], carried: Any = None) -> tuple[Array, ...]:
+        """float[m, k] per code array: `gains`, of the given sites. carried: that of x, where it is known."""
         ...
 
     def reached(self, site: Array) -> tuple[Array, ...]:

@@ -193,6 +193,7 @@ def _sites(facts: Facts) -> dict[str, Any]:
         "gains": facts.gains,
         "colours": facts.colours,
         "reach": facts.reach,
+        "fields": facts.fields,
     }
 
 
@@ -320,6 +321,8 @@ def _structure(found: dict[str, Any]) -> str:
         text += f"; {colours:,} {'colour' if colours == 1 else 'colours'}, sites of one colour can move at once"
     if found["reach"]:
         text += f"; a move changes the gains of at most {found['reach']:,} sites"
+    if found["fields"]:
+        text += f"; the couplings of {found['fields']:,} sites are dense, so a matrix: sweeps carry what they add up to"
     if found["states"] is not None:
         text += f"; {found['states']:,} configurations"
     return text

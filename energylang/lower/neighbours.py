@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ import numpy as np
 from jax import Array
 
 from energylang.ir.nodes import Symbol, Variable
+from energylang.lower.fields import Fields, fields_of
 from energylang.lower.gains import scaled
 from energylang.lower.pointwise import Pointwise, pointwise
 from energylang.lower.spaces import CodeSlot
@@ -33,19 +34,28 @@ SPARSEST = 0.25
 Tables = Mapping[str, Array]
 
 
+class Carried(NamedTuple):
+    """What is kept while site after site moves. totals: float[S], what the sums over sites are. fields: of `Fields.at`."""
+
+    totals: Array
+    fields: tuple[Array, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Neighbours:
     """What is static about the rows around each site.
 
-    forms: every gather, those of sums too, by the keys of their tables. direct: the keys of those that are summands.
-    sums: the functions of sums, by their numbers in the program. depths: the most rows that read one site through a column,
-    by key and column. starts: per code array, the rank at which each colour begins, and their end. reach: the most sites
-    whose gains change with the value of one, that site among them.
+    forms: every gather that is read from rows, those of sums too, by the keys of their tables. direct: the keys of those
+    that are summands. sums: the functions of sums, by their numbers in the program. fields: of couplings that are not read
+    from rows. depths: the most rows that read one site through a column, by key and column. starts: per code array, the
+    rank at which each colour begins, and their end. reach: the most sites whose gains change with the value of one, that
+    site among them.
     """
 
     forms: Mapping[str, Pointwise]
     direct: tuple[str, ...]
     sums: Mapping[int, Sums]
+    fields: Fields
     slots: Mapping[Variable, CodeSlot]
     cardinalities: tuple[int, ...]
     depths: Mapping[tuple[str, int], int]
@@ -70,18 +80,21 @@ class Neighbours:
         return jnp.where(inside, _read(order, ranks), starts[-1]), ranks
 
     def gains(
-        self, group: int, sites: Array, ranks: Any, codes: Sequence[Array], totals: Array, level: Any,
+        self, group: int, sites: Array, ranks: Any, codes: Sequence[Array], carried: Carried | None, level: Any,
         environment: Mapping[Symbol, Any], dims: Mapping[str, int], tables: Tables,
     ) -> Array:  # fmt: skip
         """float[m, k]: -level times the change of the energy when each site, int32[m], takes each value.
 
-        totals: float[S], what the sums over sites are. Past the last site they mean nothing.
+        carried: what is known at the codes. Past the last site gains mean nothing.
         """
         cardinality = self.cardinalities[group]
         now = self._now(group, sites, codes)
         parts = [
             p for key in self.direct for p in self._parts(key, group, now, ranks, codes, environment, dims, tables)
         ]
+        fields = None if carried is None else carried.fields
+        parts += self.fields.changes(fields, group, now, ranks, codes, self._orders(tables), environment, dims, tables)
+        totals = self._totals(environment, dims) if carried is None else carried.totals
         added = self._added(group, now, ranks, codes, environment, dims, tables)
         functions = []
         for number, summand in self.sums.items():
@@ -103,22 +116,32 @@ class Neighbours:
         values = jnp.arange(cardinality, dtype=now.dtype)
         return jax.vmap(lambda value: change(jnp.full(now.shape, value)), out_axes=-1)(values)
 
+    def carried(
+        self, codes: Sequence[Array], environment: Mapping[Symbol, Any], dims: Mapping[str, int], tables: Tables
+    ) -> Carried:
+        return Carried(self._totals(environment, dims), self.fields.at(codes, self._orders(tables), tables))
+
     def moved(
-        self, group: int, sites: Array, ranks: Any, codes: Sequence[Array], totals: Array, values: Array,
+        self, group: int, colour: int | Array, codes: Sequence[Array], carried: Carried, values: Array,
         environment: Mapping[Symbol, Any], dims: Mapping[str, int], tables: Tables,
-    ) -> Array:  # fmt: skip
-        """float[S]: the sums when sites, int32[m], of a code array take the values int32[m] (none of the last two alike)."""
+    ) -> Carried:  # fmt: skip
+        """What is carried when the sites of a code array in one colour take the values int32[m]."""
+        sites, ranks = self.of_colour(group, colour, tables)
         now = self._now(group, sites, codes)
         inside = sites < self.starts[group][-1]
+        totals = carried.totals
         for (number, place), step in self._added(group, now, ranks, codes, environment, dims, tables).items():
             where = self._places(number).start + place
             totals = totals.at[where].add(jnp.sum(jnp.where(inside, step(values), 0.0)))
-        return totals
+        return Carried(totals, self.fields.after(carried.fields, group, ranks, inside, now, values, tables))
 
-    def totals(self, environment: Mapping[Symbol, Any], dims: Mapping[str, int]) -> Array:
+    def _totals(self, environment: Mapping[Symbol, Any], dims: Mapping[str, int]) -> Array:
         """float[S]: the sums over sites, those of each function in turn."""
         found = [v for summand in self.sums.values() for v in sum_values(summand, environment, dims)]
         return jnp.stack(found) if found else jnp.zeros(0)
+
+    def _orders(self, tables: Tables) -> list[Array]:
+        return [tables[order_table(group)] for group in range(len(self.cardinalities))]
 
     def _places(self, number: int) -> slice:
         start = sum(len(summand.sums) for other, summand in self.sums.items() if other < number)
@@ -244,20 +267,16 @@ def neighbours(
     cardinalities: tuple[int, ...],
     colours: Mapping[Variable, np.ndarray],
     edges: np.ndarray,
-) -> tuple[Neighbours, dict[str, np.ndarray]] | None:
-    """The neighbours and their tables; None where some gather is not pointwise, or the tables would be too large.
+    environment: Mapping[Symbol, Any],
+    dims: Mapping[str, int],
+) -> tuple[Neighbours | None, dict[str, np.ndarray]]:
+    """The neighbours and their tables; none where some gather is not pointwise, or the tables would be too large.
 
     colours: of each site. edges: pairs of sites that some row reads, numbered through variable after variable.
+    environment: values of data.
     """
     if any(not isinstance(summand, Continuous | Gather | Sums) for summand in structured):
-        return None
-    forms: dict[str, Pointwise] = {}
-    for key, gather in gathers(structured):
-        form = pointwise(gather)
-        if form is None:
-            return None
-        forms[key] = form
-    direct = tuple(str(number) for number, summand in enumerate(structured) if isinstance(summand, Gather))
+        return None, {}
     sums = {number: summand for number, summand in enumerate(structured) if isinstance(summand, Sums)}
     tables: dict[str, np.ndarray] = {}
     starts: list[tuple[int, ...]] = []
@@ -269,6 +288,17 @@ def neighbours(
         ranks.append(np.argsort(order).astype(np.int32))
         starts.append(tuple(np.searchsorted(colour[order], np.arange(count + 1)).tolist()))
         tables |= {order_table(group): order, rank_table(group): ranks[-1]}
+    fields, field_tables = fields_of(structured, slots, cardinalities, ranks, starts, environment, dims)
+    tables |= field_tables
+    forms: dict[str, Pointwise] = {}
+    for key, gather in gathers(structured):
+        if key in map(str, fields.covered):
+            continue
+        form = pointwise(gather)
+        if form is None:
+            return None, {}
+        forms[key] = form
+    direct = tuple(str(n) for n, s in enumerate(structured) if isinstance(s, Gather) and n not in fields.covered)
     depths: dict[tuple[str, int], int] = {}
     entries = filled = 0
     for key, form in forms.items():
@@ -283,7 +313,7 @@ def neighbours(
             wanted = (len(columns) - 1) + bool(form.leaves) + 1
             entries, filled = entries + wanted * padding.size, filled + wanted * int((~padding).sum())
             if entries > MOST_ENTRIES:
-                return None
+                return None, {}
             if form.leaves:
                 tables[near_table(key, place, "rows")] = rows
             if padding.any():
@@ -293,16 +323,16 @@ def neighbours(
                     there = beside.sites.reshape(-1) + slots[beside.variable].start
                     tables[near_table(key, place, other)] = there[rows].astype(np.int32)
     if filled < SPARSEST * entries:
-        return None
-    if sums:
-        # Every site changes every gain: no table says so.
+        return None, {}
+    table = None if sums else _reach(edges, slots, cardinalities)
+    if table is not None:
+        tables[REACH_TABLE], reach = table, len(table)
+    elif sums or fields.parts:
+        # Every site changes every gain, or nearly: no table says so.
         reach = sum(slot.size for slot in slots.values() if slot.cardinality != UNBOUNDED)
     else:
-        table = _reach(edges, slots, cardinalities)
-        if table is None:
-            return None
-        tables[REACH_TABLE], reach = table, len(table)
-    return Neighbours(forms, direct, sums, slots, cardinalities, depths, tuple(starts), reach), tables
+        return None, {}
+    return Neighbours(forms, direct, sums, fields, slots, cardinalities, depths, tuple(starts), reach), tables
 
 
 def _readers(read: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -150,10 +150,7 @@ def _known(
 ) -> tuple[np.ndarray, np.ndarray, bool]:
     """(float[rows] couplings, NaN where they depend on more than data; their signs, -1 where these may be either;
     whether the tables have more parts than the coupling)."""
-    rows, own = factors.single.get(
-        factor.summand, (summand.rows, {local: n for n, c in enumerate(summand.columns) for local in c.locals})
-    )
-    parts = [*summand.summand.scale, *_multiplied(rows)]
+    own, parts = multiplied(factor.summand, summand, factors)
     outside = [p for p in parts if not any(s in environment or s in own for s in symbols(p)) and symbols(p)]
     core = [p for p in parts if p not in outside]
     k, count = factor.cardinalities[0], len(factor.sites)
@@ -163,25 +160,45 @@ def _known(
             cause = f"its energies of {k} values depend on a variable or param; only a factor before them may"
             raise DiagnosticError([Diagnostic("E0656", message, summand.summand.rows.span, cause=cause, fix=OTHERS)])
         return np.full(count, np.nan), np.full(count, -1.0), True
-    table = _table(core, own, summand, factor, factors, environment)
-    square = table.reshape(k, k, -1)
+    table = known_table(core, own, summand, factor, factors, environment)
     if k == 1:
         return np.zeros(count), np.zeros(count), True
-    if not np.isfinite(square).all():
+    if not np.isfinite(table).all():
         raise _refused(name, summand, "forbids some values, and clusters need couplings that are finite")
-    coupling = _coupling(square[0, 0], square[0, 1], square[1, 0], square[1, 1])
-    matrix = square + coupling * np.eye(k)[:, :, None]
-    first, second = matrix[:, :1] - matrix[:1, :1], matrix[:1, :]
-    size = float(np.abs(square).max(initial=0.0))
-    if np.abs(matrix - first - second).max(initial=0.0) > TOLERANCE * size:
+    found = agreement(table, k)
+    if found is None:
         raise _refused(name, summand, f"depends on more than whether its {k} values agree")
-    shift = max(np.abs(first).max(initial=0.0), np.abs(second - second[:, :1]).max(initial=0.0)) > TOLERANCE * size
+    coupling, first, second = found
+    size = float(np.abs(table).max(initial=0.0))
+    shift = max(np.abs(first).max(initial=0.0), np.abs(second - second[:1]).max(initial=0.0)) > TOLERANCE * size
     coupling = np.broadcast_to(np.where(np.abs(coupling) <= TOLERANCE * size, 0.0, coupling), (count,))
     if not outside:
         return coupling, np.sign(coupling), bool(shift)
     signs = [_sign(p.range) for p in outside]
     sign = np.sign(coupling) * np.prod(signs) if all(signs) else np.full(count, -1.0)
     return np.full(count, np.nan), sign, bool(shift)
+
+
+def agreement(table: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """(J [rows], u [k, rows], v [k, rows]) with the energy of a pair u(a) + v(b) - J [a = b]; None where it is none such.
+
+    table: [k k, rows], of each row the energies of all joint values of its two sites, of k values, two at least.
+    """
+    square = table.reshape(k, k, -1)
+    coupling = _coupling(square[0, 0], square[0, 1], square[1, 0], square[1, 1])
+    matrix = square + coupling * np.eye(k)[:, :, None]
+    first, second = matrix[:, :1] - matrix[:1, :1], matrix[:1, :]
+    if not np.abs(matrix - first - second).max(initial=0.0) <= TOLERANCE * np.abs(square).max(initial=0.0):
+        return None
+    return coupling, first[:, 0], second[0]
+
+
+def multiplied(number: int, summand: Gather, factors: Factors) -> tuple[Mapping[Local, int], list[Expr]]:
+    """(the locals that stand for its columns, by their numbers; the factors whose product its rows are) of a summand."""
+    rows, own = factors.single.get(
+        number, (summand.rows, {local: n for n, c in enumerate(summand.columns) for local in c.locals})
+    )
+    return own, [*summand.summand.scale, *_multiplied(rows)]
 
 
 def _multiplied(rows: Expr) -> list[Expr]:
@@ -193,7 +210,7 @@ def _multiplied(rows: Expr) -> list[Expr]:
     return [rows]
 
 
-def _table(
+def known_table(
     core: Sequence[Expr], own: Mapping[Local, int], summand: Gather, factor: Factor, factors: Factors,
     environment: Mapping[Symbol, Any],
 ) -> np.ndarray:  # fmt: skip

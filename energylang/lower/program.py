@@ -240,6 +240,7 @@ def lower(energy: Energy, bound: Bound) -> EnergyProgram:
         gains="none" if all(k == UNBOUNDED for k in cardinalities) else "estimate" if opaque else "exact",
         colours=0 if shifting else colours,
         reach=near.reach if near else 0,
+        fields=near.fields.sites if near else 0,
         terms=tuple(_fact(s, dims, summed) for s in structured)
         or tuple(TermFact("continuous", 1, 0, t.text, _sums([t.value], summed)) for t in energy.terms),
     )
@@ -377,11 +378,10 @@ def _tables(
     colours, edges = _colours(structured, slots)
     for group in range(len(cardinalities)):
         tables[f"colour/{group}"] = np.concatenate([colours[v] for v, slot in slots.items() if slot.group == group])
-    near = neighbours(structured, slots, cardinalities, colours, edges)
-    if near is not None:
-        tables |= near[1]
+    near, found = neighbours(structured, slots, cardinalities, colours, edges, environment, dims)
+    tables |= found
     count = 1 + max((int(c.max()) for c in colours.values() if c.size), default=0)
-    return tables, count, None if near is None else near[0]
+    return tables, count, near
 
 
 def _colours(

@@ -42,6 +42,7 @@ class SelectedTarget:
             gains=facts.gains if any(facts.cardinalities[g] != UNBOUNDED for g in groups) else "none",
             colours=facts.colours if groups else 0,
             reach=0,
+            fields=0,
             groups=0,
         )
 

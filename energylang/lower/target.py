@@ -16,7 +16,7 @@ from energylang.ir.nodes import Symbol
 from energylang.lower.ancestry import draw, log_likelihood
 from energylang.lower.evaluate import evaluate
 from energylang.lower.gains import energy_changes
-from energylang.lower.neighbours import REACH_TABLE, Neighbours, rank_table
+from energylang.lower.neighbours import REACH_TABLE, Carried, Neighbours, rank_table
 from energylang.lower.normal_laws import laws_of, mean_and_draw, normal_laws
 from energylang.lower.operations import JAX
 from energylang.lower.program import EnergyProgram, storage
@@ -99,29 +99,27 @@ class EnergyTarget:
         )
         return tuple(-self._scaled(g) for g in program.collect(changes))
 
-    def sums(self, x: Point) -> Array:
-        return self._near.totals(self.environment(x), self.program.dims)
+    def carried(self, x: Point) -> Carried:
+        return self._near.carried(x.code, self.environment(x), self.program.dims, self.tables)
+
+    def carried_after(self, x: Point, carried: Carried, colour: int | Array, values: tuple[Array, ...]) -> Carried:
+        if not carried.totals.shape[0] and not carried.fields:
+            return carried
+        environment = self.environment(x)
+        for group, new in zip(self._finite, values, strict=True):
+            carried = self._near.moved(group, colour, x.code, carried, new, environment, self.program.dims, self.tables)
+        return carried
 
     def gains_of_colour(
-        self, x: Point, colour: int | Array, sums: Array | None = None
+        self, x: Point, colour: int | Array, carried: Carried | None = None
     ) -> tuple[tuple[Array, Any, Array], ...]:
         near = self._near
         places = [near.of_colour(group, colour, self.tables) for group in self._finite]
-        gains = self._gains_at(x, places, sums)
+        gains = self._gains_at(x, places, carried)
         return tuple((sites, ranks, gain) for (sites, ranks), gain in zip(places, gains, strict=True))
 
-    def gains_at(self, x: Point, sites: tuple[Array, ...], sums: Array | None = None) -> tuple[Array, ...]:
-        return self._gains_at(x, self._ranked(sites), sums)
-
-    def sums_after(self, x: Point, sums: Array, sites: tuple[Array, ...], values: tuple[Array, ...]) -> Array:
-        if not sums.shape[0]:
-            return sums
-        environment = self.environment(x)
-        for group, (places, ranks), new in zip(self._finite, self._ranked(sites), values, strict=True):
-            sums = self._near.moved(
-                group, places, ranks, x.code, sums, new, environment, self.program.dims, self.tables
-            )
-        return sums
+    def gains_at(self, x: Point, sites: tuple[Array, ...], carried: Carried | None = None) -> tuple[Array, ...]:
+        return self._gains_at(x, self._ranked(sites), carried)
 
     def _ranked(self, sites: tuple[Array, ...]) -> list[tuple[Array, Array]]:
         ranks = [self.tables[rank_table(group)] for group in self._finite]
@@ -148,13 +146,12 @@ class EnergyTarget:
         """The code arrays of sites with finitely many values; counts, if there are any, are the last."""
         return [g for g, k in enumerate(self.facts.cardinalities) if k != UNBOUNDED]
 
-    def _gains_at(self, x: Point, places: Sequence[tuple[Array, Any]], sums: Array | None) -> tuple[Array, ...]:
+    def _gains_at(self, x: Point, places: Sequence[tuple[Array, Any]], carried: Carried | None) -> tuple[Array, ...]:
         near, dims = self._near, self.program.dims
         level = 1.0 if self.level is None else self.level
         environment = self._environment(self.values(x)[0])
-        totals = near.totals(environment, dims) if sums is None else sums
         return tuple(
-            near.gains(group, sites, ranks, x.code, totals, level, environment, dims, self.tables)
+            near.gains(group, sites, ranks, x.code, carried, level, environment, dims, self.tables)
             for group, (sites, ranks) in zip(self._finite, places, strict=True)
         )
 

@@ -15,6 +15,8 @@ from energylang.ir.verify import VerificationError
 from energylang.lower.data import Bound
 from energylang.lower.elimination import Elimination
 from energylang.lower.evaluate import evaluate
+from energylang.lower.fields import NO_FIELDS
+from energylang.lower.neighbours import rank_table
 from energylang.lower.operations import NUMPY
 from energylang.lower.program import EnergyProgram
 from energylang.lower.structure import Gather, Quadratic, Sums
@@ -27,7 +29,7 @@ def verify_structure(program: EnergyProgram, bound: Bound, params: Mapping[str, 
     """Compare at random points; conditions that have no value yet leave nothing to compare.
 
     Raises VerificationError where the sum of the summands is not the energy, a gather's change at a site is not the
-    energy's, a quadratic has a third difference, or the factors of a sum are not its terms.
+    energy's or not what fields say, a quadratic has a third difference, or the factors of a sum are not its terms.
     """
     if not program.structured and not program.eliminations:
         return
@@ -107,6 +109,7 @@ def _compare(program: EnergyProgram, environment: dict[Symbol, Any], random: np.
         raise VerificationError(
             f"`{program.energy.name}`: the summands add up to {np.sum(parts)}, the energy is {energy}"
         )
+    _compare_fields(program, environment, random)
     for summand, part in zip(program.structured, parts, strict=True):
         if isinstance(summand, Gather):
             _compare_gather(program, summand, part, environment, random, size)
@@ -114,6 +117,29 @@ def _compare(program: EnergyProgram, environment: dict[Symbol, Any], random: np.
             _compare_sums(program, summand, part, environment, random, size)
         elif isinstance(summand, Quadratic):
             _compare_quadratic(program, summand, environment, random, size)
+
+
+def _compare_fields(program: EnergyProgram, environment: dict[Symbol, Any], random: np.random.Generator) -> None:
+    """A site of each code array at another value: its field must account for the change of all couplings it stands for."""
+    fields = program.near.fields if program.near else NO_FIELDS
+    for group in {part.group for part in fields.parts}:
+        slots = {v: slot for v, slot in program.code_slots.items() if slot.group == group}
+        codes = np.concatenate([np.ravel(slot.encode(environment[v])) for v, slot in slots.items()])
+        site = int(random.integers(len(codes)))
+        variable = next(v for v, slot in slots.items() if slot.start <= site < slot.start + slot.size)
+        slot = slots[variable]
+        code = int((codes[site] + 1) % slot.cardinality)
+        value = np.array(environment[variable])
+        value.reshape(-1)[site - slot.start] = slot.decode(code)
+        ends = ({**environment, variable: value}, environment)
+        after, before = (sum(_summand(program, program.structured[n], e) for n in fields.covered) for e in ends)
+        order = np.argsort(program.tables[rank_table(group)])
+        rank = int(program.tables[rank_table(group)][site])
+        found = fields.change_at(group, rank, codes[order], code, environment, program.dims, program.tables)
+        if not _close(after - before, found, abs(after) + abs(before)):
+            raise VerificationError(
+                f"`{program.energy.name}`: site {site} at another value changes its couplings by {after - before}, fields by {found}"
+            )
 
 
 def _compare_gather(

@@ -98,6 +98,8 @@ def _discrete(facts: Facts) -> tuple[MethodCall, str]:
         return MethodCall(
             "gibbs"
         ), f"{sites} in {_count(facts.colours, 'colour')}, each drawn at once from exact conditionals"
+    if facts.gains == "exact" and facts.fields:
+        return MethodCall("gibbs"), f"{sites} whose dense couplings a sweep carries along as one field a site"
     if facts.gains == "exact" and facts.colours and facts.reach == facts.discrete:
         return MethodCall("gibbs"), f"{sites} that meet in sums, which a sweep carries from site to site"
     if 0 < FEW_SITES * facts.groups <= facts.discrete:

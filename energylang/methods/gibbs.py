@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import jax.numpy as jnp
 from jax import Array, lax
@@ -122,21 +122,21 @@ MOST_UNROLLED = 8
 
 
 def _by_neighbours(target: Local, x: Point, uniforms: tuple[Array, ...]) -> tuple[Array, ...]:
-    def update(colour: Array | int, now: tuple[Point, Array]) -> tuple[Point, Array]:
-        x, sums = now
-        found = target.gains_of_colour(x, colour, sums)
+    def update(colour: Array | int, now: tuple[Point, Any]) -> tuple[Point, Any]:
+        x, carried = now
+        found = target.gains_of_colour(x, colour, carried)
         values = tuple(
             invert_logits(gains, uniforms[group][ranks]).astype(x.code[group].dtype)
             for group, (_, ranks, gains) in enumerate(found)
         )
-        sums = target.sums_after(x, sums, tuple(sites for sites, _, _ in found), values)
+        carried = target.carried_after(x, carried, colour, values)
         drawn = list(x.code)
         for group, ((sites, _, _), value) in enumerate(zip(found, values, strict=True)):
             drawn[group] = x.code[group].at[sites].set(value, mode="drop", wrap_negative_indices=False)
-        return Point(x.real, tuple(drawn)), sums
+        return Point(x.real, tuple(drawn)), carried
 
-    # Sums are made afresh for every sweep, so that no rounding error grows.
-    now, colours = (x, target.sums(x)), target.facts.colours
+    # Made afresh for every sweep, so that no rounding error grows.
+    now, colours = (x, target.carried(x)), target.facts.colours
     if colours > MOST_UNROLLED:
         return lax.fori_loop(0, colours, update, now)[0].code
     for colour in range(colours):

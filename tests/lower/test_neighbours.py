@@ -81,11 +81,15 @@ def test_wrong_neighbours_are_noticed(name: str) -> None:
 
 
 @jax.jit
-def followed(target: Any, x: Point, sums: Any, sites: Any, values: Any, moved: Point) -> Any:
+def followed(target: Any, x: Point, carried: Any, colour: Any, site: Any, moved: Point) -> Any:
     """The sums carried to another point and made there, and gains there with those that were carried, and all gains."""
-    after = target.sums_after(x, sums, sites, values)
+    values = tuple(
+        jnp.where(sites == at, new[jnp.minimum(sites, len(new) - 1)], old[jnp.minimum(sites, len(old) - 1)])
+        for (sites, _, _), at, old, new in zip(target.gains_of_colour(x, colour), site, x.code, moved.code, strict=True)
+    )
+    after = target.carried_after(x, carried, colour, values)
     everywhere = tuple(jnp.arange(n, dtype=jnp.int32) for n in target.facts.sites)
-    return after, target.sums(moved), target.gains_at(moved, everywhere, after), target.gains(moved)
+    return after, target.carried(moved), target.gains_at(moved, everywhere, after), target.gains(moved)
 
 
 @pytest.mark.parametrize("name", ["squared sum", "functions of sums"])
@@ -95,17 +99,16 @@ def test_sums_follow_what_sites_add_to_them(name: str) -> None:
     facts = target.facts
     random = np.random.default_rng(5)
     x = jax.tree.map(lambda a: a[0], points(target))
-    sums = target.sums(x)
-    assert sums.shape[0] > 0
+    carried = target.carried(x)
+    assert carried.totals.shape[0] > 0
     for _ in range(6):
         group = int(random.integers(len(facts.sites)))
         site, value = (int(random.integers(n)) for n in (facts.sites[group], facts.cardinalities[group]))
-        none = [jnp.asarray([n], jnp.int32) for n in facts.sites]
-        sites = tuple(jnp.asarray([site], jnp.int32) if g == group else n for g, n in enumerate(none))
-        values = tuple(jnp.asarray([value if g == group else 0], jnp.int32) for g in range(len(facts.sites)))
+        places = jnp.asarray([site if g == group else -1 for g in range(len(facts.sites))])
         moved = Point(x.real, tuple(c.at[site].set(value) if g == group else c for g, c in enumerate(x.code)))
-        sums, afresh, some, all_gains = followed(target, x, sums, sites, values, moved)
-        np.testing.assert_allclose(sums, afresh, atol=1e-5)
+        colour = jnp.asarray(target.colouring[group])[site]
+        carried, afresh, some, all_gains = followed(target, x, carried, colour, places, moved)
+        np.testing.assert_allclose(carried.totals, afresh.totals, atol=1e-5)
         for found, whole in zip(some, all_gains, strict=True):
             np.testing.assert_allclose(found, whole, atol=1e-4)
         x = moved
