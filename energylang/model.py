@@ -74,9 +74,9 @@ class Facts:
     rest); 0 without discrete variables or where it was not computed.
     reach: the most sites whose gains change with the value of one, that site among them; 0 where gains are only to be
     had all at once. Otherwise the target is `Local`.
-    fields: the sites whose couplings with others are a matrix, and what they add up to is carried along by sweeps.
     groups: into how many groups, each of them trees given all others, the sites fall (`Forested`); 0 where that is not so,
     or was not looked for: only `auto` asks, of targets that are not `Local` and of many colours.
+    fields: the sites whose couplings with others are a matrix, and what they add up to is carried along by sweeps.
     """
 
     reals: int
@@ -85,8 +85,8 @@ class Facts:
     gains: Literal["exact", "estimate", "none"]
     colours: int = 0
     reach: int = 0
-    fields: int = 0
     groups: int = 0
+    fields: int = 0
     terms: tuple[TermFact, ...] = field(default=(), compare=False)
 
     @property
