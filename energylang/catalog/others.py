@@ -140,7 +140,7 @@ OTHERS: tuple[Method, ...] = (
                 open=True,
             ),
             Option("end", "real", None, "last temperature; otherwise a sixth of the first", minimum=0, open=True),
-            Option("schedule", "choice", "geometric", "how the temperature falls", choices=("geometric", "linear")),
+            Option("cooling", "choice", "geometric", "how the temperature falls", choices=("geometric", "linear")),
             Option(
                 "penalty",
                 "real",

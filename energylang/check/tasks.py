@@ -17,6 +17,7 @@ from energylang.catalog import (
     fitting,
     methods,
     misfit,
+    shown,
     too_few,
 )
 from energylang.check.constants import evaluate
@@ -138,12 +139,21 @@ def run_options(
     return options_of(context, arguments, RUN_OPTIONS[verb], f"`{verb}`")
 
 
-def method_call(context: Context, node: ast.Expression, verb: Verb | None, traits: Traits | None) -> MethodCall | None:
-    """A method with its options; where traits are known, whether it fits. None after diagnostics."""
+def method_call(
+    context: Context, node: ast.Expression, verb: Verb | None, traits: Traits | None, inside: Method | None = None
+) -> MethodCall | None:
+    """A method with its options; where traits are known, whether it fits. None after diagnostics.
+
+    inside: the method that this one is an argument of, if any.
+    """
     if isinstance(node, ast.Name):
         node = ast.Call(node.span, node, ())
     if not isinstance(node, ast.Call):
-        context.error("E0601", "this is not a method", node.span, fix="for example `nuts()`")
+        given = isinstance(node, ast.Number | ast.String) and inside is not None and inside.options
+        context.error(
+            "E0601", "this is not a method", node.span,
+            fix=f"options are given by name: `{inside.options[0].name} = {node.span.text}`" if given and inside else "for example `nuts()`",
+        )  # fmt: skip
         return None
     table = methods()
     name = node.function.text
@@ -151,13 +161,13 @@ def method_call(context: Context, node: ast.Expression, verb: Verb | None, trait
     if spec is None:
         context.error(
             "E0601", f"there is no method `{name}`", node.function.span,
-            fix=did_you_mean(name, table) or f"the methods are {', '.join(_serving(verb))}",
+            fix=did_you_mean(name, table) or f"the methods are {', '.join(_serving(verb, inside))}",
         )  # fmt: skip
         return None
     if verb is not None and verb not in spec.tasks:
         context.error(
             "E0605", f"`{name}` does not do `{verb}`", node.function.span,
-            fix=f"methods that do: {', '.join(_serving(verb))}",
+            fix=f"methods that do: {', '.join(_serving(verb, inside))}",
         )  # fmt: skip
         return None
     inner: tuple[tuple[str | None, MethodCall], ...] = ()
@@ -168,24 +178,33 @@ def method_call(context: Context, node: ast.Expression, verb: Verb | None, trait
             return None
         inner, arguments = found
     options = options_of(context, arguments, spec.options, f"`{name}`")
-    if options is None or not _fits(context, spec, verb, traits, node.span):
+    if options is None or not _fits(context, spec, verb, traits, node.span, inside):
         return None
     return MethodCall(name, options, inner)
 
 
-def _serving(verb: Verb | None) -> list[str]:
-    """The methods that do a task."""
-    return [name for name, spec in methods().items() if verb is None or verb in spec.tasks]
+def _serving(verb: Verb | None, inside: Method | None) -> list[str]:
+    """The methods that do a task, or can stand inside of another."""
+    return [name for name, spec in methods().items() if (verb is None or verb in spec.tasks) and _may(spec, inside)]
 
 
-def _fits(context: Context, spec: Method, verb: Verb | None, traits: Traits | None, span: Span) -> bool:
+def _may(spec: Method, inside: Method | None) -> bool:
+    """Whether a method may stand where it would be an argument of another."""
+    return inside is None or (
+        spec.protocol == "kernel" and spec.nests and (spec.chains is None or "inner" not in inside.needs)
+    )
+
+
+def _fits(
+    context: Context, spec: Method, verb: Verb | None, traits: Traits | None, span: Span, inside: Method | None
+) -> bool:
     if traits is None:
         return True
     reason = misfit(spec, traits)
     if reason is None:
         return True
-    fits = [m for m in fitting(verb or "sample", traits) if m != "auto"]
     table = methods()
+    fits = [m for m in fitting(verb or "sample", traits) if m != "auto" and _may(table[m], inside)]
     listed = [
         example(table[m], traits) if table[m].combines else m
         for m in fits
@@ -212,7 +231,7 @@ def _inner(
             continue
         # What anneals runs a sampler.
         own = "sample" if spec.protocol == "search" else verb
-        call = method_call(context, argument.value, own, traits if alone else None)
+        call = method_call(context, argument.value, own, traits if alone else None, spec)
         variable = argument.name.text if argument.name else None
         if call is not None and not _nests(context, spec, call, argument.value.span):
             good = False
@@ -268,7 +287,7 @@ def _nests(context: Context, outer: Method, call: MethodCall, span: Span) -> boo
     context.error(
         "E0658", f"`{call.name}` cannot stand inside `{outer.name}`", span,
         cause="it keeps copies of every variable" if whole else "it makes draws, and does not move a point",
-        fix=f"put `{outer.name}` inside it: `{call.name}({outer.name}(…))`" if whole and outer.nests
+        fix=f"put `{outer.name}` inside it: `{call.name}({outer.name}(…))`" if whole and outer.nests and outer.protocol == "kernel"
         else "name a method that moves a point, such as `gibbs()`, `gwg()` or `nuts()`",
     )  # fmt: skip
     return False
@@ -333,7 +352,7 @@ def _elsewhere(name: str) -> str:
 
 
 def _example(options: tuple[Option, ...]) -> str:
-    return f"for example `{options[0].name} = {options[0].default}`" if options else "it has no options"
+    return f"for example `{options[0].name} = {shown(options[0].default)}`" if options else "it has no options"
 
 
 def _value(context: Context, node: ast.Expression, option: Option) -> Value | None:
@@ -356,7 +375,7 @@ def _value(context: Context, node: ast.Expression, option: Option) -> Value | No
             context.error(
                 "E0603", f"`{option.name}` is one of {', '.join(option.choices)}", node.span,
                 cause="a file is written as a text, with its suffix" if option.files else "",
-                fix=did_you_mean(text or "", option.choices),
+                fix=did_you_mean(text or "", option.choices) or f"for example `{option.name} = {option.choices[0]}`",
             )  # fmt: skip
             return None
         return text
@@ -392,7 +411,7 @@ def _meant(option: Option) -> str:
         return f"for example `{option.name} = [first, second]`; `[]` for none"
     if option.default is None:
         return f"for example `{option.name} = {1 if option.type == 'int' else 1.0}`"
-    return f"for example `{option.name} = {option.default}`"
+    return f"for example `{option.name} = {shown(option.default)}`"
 
 
 TEXTS = {"aim": '"ess=400"', "time": '"2m"'}

@@ -55,7 +55,7 @@ class Anneal:
     inner: Kernel[Any, Any, Any]
     start: float | None = None
     end: float | None = None
-    schedule: Literal["geometric", "linear"] = "geometric"
+    cooling: Literal["geometric", "linear"] = "geometric"
     penalty: float | None = None
 
     def __post_init__(self) -> None:
@@ -85,7 +85,7 @@ class Anneal:
         return AnnealState(inner.x, inner, tune, memory, hot, jnp.minimum(cold, hot), beta, jnp.zeros_like(hot), weight)
 
     def enter(self, problem: Problem, state: AnnealState, progress: Array, measure: Measure) -> AnnealState:
-        if self.schedule == "geometric":
+        if self.cooling == "geometric":
             temperature = state.hot * (state.cold / state.hot) ** progress
         else:
             temperature = state.hot + (state.cold - state.hot) * progress

@@ -255,6 +255,23 @@ def _nothing_follows(at: Situation) -> Finding | None:
     )
 
 
+def _hyphenated(at: Situation) -> Finding | None:
+    """`with swendsen-wang()`, `energy my-model`."""
+    before, after = at.previous, at.following
+    together = before.end == at.found.start and at.found.end == after.start
+    if at.found.text != "-" or not together or before.kind != "NAME" or after.kind != "NAME":
+        return None
+    name = f"{before.text}_{after.text}"
+    return Finding(
+        "E0106",
+        "names are written without `-`",
+        before.start,
+        after.end,
+        fix=f"write `{name}`",
+        edit=Edit(Span(at.source, before.start, after.end), name),
+    )
+
+
 def _untyped(at: Situation) -> Finding | None:
     """`energy e(x) = …`, `data y = 3`, `net f = mlp(…)`."""
     token, previous = at.found, at.previous
@@ -407,6 +424,7 @@ def _extra_value(at: Situation) -> Finding | None:
 _Case = Callable[[Situation], Finding | None]
 _FIRST: tuple[_Case, ...] = (_chained_comparison,)
 _CASES: tuple[_Case, ...] = (
+    _hyphenated,
     _extra_value,
     _signature_order,
     _tuple_as_operand,

@@ -11,6 +11,7 @@ import pytest
 
 from energylang import catalog
 from energylang.catalog import MethodCall
+from energylang.syntax.table import parser_table
 
 ROOT = Path(__file__).parents[2]
 SPECS = catalog.BUILT_IN
@@ -57,3 +58,12 @@ def test_blackjax_is_imported_by_one_module() -> None:
     users = [path.name for path in (ROOT / "energylang").rglob("*.py") if "import blackjax" in path.read_text()]
     users += [path.name for path in (ROOT / "energylang").rglob("*.py") if "from blackjax" in path.read_text()]
     assert set(users) == {"_blackjax.py"}
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_options_can_be_written(spec: catalog.Method) -> None:
+    """No option has a reserved word for a name or a choice: the language could not say it."""
+    reserved = parser_table().keywords
+    words = {word for option in spec.options for word in (option.name, *option.choices)}
+    words |= {option.name for verb in spec.tasks for option in catalog.RUN_OPTIONS[verb]}
+    assert not words & reserved.keys()
