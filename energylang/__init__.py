@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from energylang.api import Energy, Model, compile, load
+    from energylang.api import Energy, EnergyWarning, Model, compile, load
     from energylang.diagnostics import DiagnosticError
 
 __version__ = "0.1.0"
-__all__ = ["DiagnosticError", "Energy", "Model", "__version__", "compile", "load"]
+__all__ = ["DiagnosticError", "Energy", "EnergyWarning", "Model", "__version__", "compile", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ task or a call needs it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -62,6 +63,10 @@ Data = Mapping[str, Any] | str | Path | Graph
 """Values by name; or a file of them, or a graph, of which names that the model does not declare are left alone."""
 
 
+class EnergyWarning(UserWarning):
+    """What is doubtful about a model's data, as Python says it; all findings are `Model.diagnostics`."""
+
+
 def load(
     path: str | Path, *, data: Data | None = None, set: Mapping[str, Any] | None = None, seed: int = 0,
     bind: Mapping[str, Callable[..., Any]] | None = None,
@@ -97,7 +102,12 @@ def _model(
         data = from_file(Path(data), ranks, diagnostics)
     elif isinstance(data, Graph):
         data = {declared.name: data.data[declared.name] for declared in program.data if declared.name in data.data}
-    return assemble(module, program, folder, data or {}, diagnostics, seed, functions)
+    model = assemble(module, program, folder, data or {}, diagnostics, seed, functions)
+    for found in model.diagnostics:
+        if found.severity == "warning" and found.code.startswith("N"):
+            advice = f"; {found.fix}" if found.fix else ""
+            warnings.warn(f"{found.code}: {found.message}{advice}", EnergyWarning, stacklevel=3)
+    return model
 
 
 def assemble(

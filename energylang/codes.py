@@ -621,6 +621,18 @@ _register(
             "a graph in several parts",
             "No path leads from some nodes of a graph to others, or some have no edge at all. That may be meant; it is also what a file looks like that counts from 1 and is read as if from 0.",
         ),
+        "N0712": (
+            "an edge from a node to itself",
+            "Data that index one variable by both of their columns, `s[edges[:, 0]] * s[edges[:, 1]]`, are the edges of a graph, and one of them joins a node with itself. Such a term couples nothing: of a spin it is a constant, of a binary variable a field. In graph files it is an error (E0712).",
+        ),
+        "N0713": (
+            "a graph without edges",
+            "Data that index one variable by both of their columns are the edges of a graph, and there are none, so that the entries of the variable are independent. In graph files it is an error (E0715).",
+        ),
+        "N0714": (
+            "a variable of one value",
+            "The space `cat(1)` has the value 0 alone. A variable of it is 0 in every draw, and no method moves it. Often the number of categories comes from data or a const that are not meant.",
+        ),
     },
     severity="warning",
 )

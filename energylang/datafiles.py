@@ -439,16 +439,15 @@ def _graph(
 ) -> Mapping[str, Any]:
     """`edges`, `weights` and `n` of a graph; for one name of another spelling, what has as many axes."""
     from energylang.graphs.files import read_with
+    from energylang.graphs.graph import why_in_parts
 
     if path.is_dir():
         raise IsADirectoryError
     _require_room(path.stat().st_size * JSON_GROWTH)
     graph = read_with(path, options)
     if (parts := graph.parts) > 1:
-        alone = graph.isolated
         diagnostics.add(
-            "N0711", f"the graph of `{path}` falls into {parts:,} parts", span,
-            cause=f"{_listed(alone)} no edge" if alone else "no path leads from one to another",
+            "N0711", f"the graph of `{path}` falls into {parts:,} parts", span, cause=why_in_parts(graph),
             fix="right where it is meant; else look at `base` and `nodes`: where counting begins, and how many there are",
         )  # fmt: skip
     data, rank = graph.data, wanted.ranks.get(wanted.single or "", 2)
@@ -457,13 +456,6 @@ def _graph(
         return {wanted.single: data[name]}
     unused = {"n"} | ({"weights"} if graph.weights is None else set())
     return {name: value for name, value in data.items() if name in wanted.ranks or name not in unused}
-
-
-def _listed(nodes: Sequence[int]) -> str:
-    if len(nodes) == 1:
-        return f"node {nodes[0]} has"
-    shown = ", ".join(map(str, nodes[:5]))
-    return f"nodes {shown}{', …' if len(nodes) > 5 else ''} (counted from 0) have"
 
 
 READERS: dict[str, Reader] = {

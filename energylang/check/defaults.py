@@ -58,11 +58,24 @@ def _values(context: Context, name: ast.Identifier, space: Space, node: ast.Expr
             context.error(
                 "E0704", f"`{entry}` is {value}, and `{name.text}` is {_words(space, low, high, strict)}", item.span,
                 related=[Label(name.span, f"`{name.text}` is {space}")],
-                fix="categories count from 0: subtract 1, or give `cat` one value more"
-                if space.kind == "cat" and above else "mend the data, or declare a wider space",
+                fix=_mend(context, space, node, high),
             )  # fmt: skip
             return False
     return True
+
+
+def _mend(context: Context, space: Space, node: ast.Expression, high: float | None) -> str:
+    """What to do about values outside a space."""
+    if space.kind != "cat" or high is None:
+        return "mend the data, or declare a wider space"
+    values = [v for _, item in _entries(node, ()) if (v := evaluate(context, item, quiet=True)) is not None]
+    if min(values) >= 1 and max(values) == high + 1:
+        return "categories count from 0: subtract 1, or give `cat` one value more"
+    return (
+        "mend the data"
+        if min(values) < 0
+        else f"mend the data, or declare {max(values) + 1:g} values instead of {high + 1:g}"
+    )
 
 
 def _entries(node: ast.Expression, place: Place) -> Iterator[tuple[Place, ast.Expression]]:

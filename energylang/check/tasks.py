@@ -352,7 +352,7 @@ def _elsewhere(name: str) -> str:
 
 
 def _example(options: tuple[Option, ...]) -> str:
-    return f"for example `{options[0].name} = {shown(options[0].default)}`" if options else "it has no options"
+    return _meant(options[0]) if options else "it has no options"
 
 
 def _value(context: Context, node: ast.Expression, option: Option) -> Value | None:

@@ -50,6 +50,19 @@ class Graph:
         return Graph(self.n, np.argwhere(absent))
 
 
+def why_in_parts(graph: Graph) -> str:
+    """Why a graph of several parts is one, as the cause of a finding."""
+    alone = graph.isolated
+    if not alone:
+        return "no path leads from one to another"
+    shown = ", ".join(map(str, alone[:5]))
+    return (
+        f"node {shown} has no edge"
+        if len(alone) == 1
+        else f"nodes {shown}{', …' if len(alone) > 5 else ''} (counted from 0) have no edge"
+    )
+
+
 @dataclass(frozen=True)
 class Wording:
     """How problems of one graph are told. place: where the edge of a row stands. remedy: says how to ask for `simplify`.

@@ -13,6 +13,7 @@ from energylang.diagnostics import Diagnostics, Label, suggest
 from energylang.ir.nodes import Condition, Data, Expr, Let, Program, Symbol, symbols
 from energylang.ir.types import Dim, Kind, Space, show_bound, show_shape
 from energylang.lower.bounds import MOST_ENTRIES, problems_of
+from energylang.lower.doubts import doubts
 from energylang.lower.elimination import plans
 from energylang.lower.evaluate import evaluate
 from energylang.lower.externs import fit
@@ -64,7 +65,12 @@ def bind(program: Program, given: Mapping[str, Any], diagnostics: Diagnostics) -
         names = ", ".join(f"`{d.name}`" for d in left)
         diagnostics.add("N0702", f"{names} not among the data given: the default is used", left[0].span)
     good = fit(program, bound.dims, diagnostics) and _lets(program, bound, diagnostics)
-    return bound if good and check_bound(late, bound, bound.values, diagnostics) else None
+    if not good or not check_bound(late, bound, bound.values, diagnostics):
+        return None
+    # What was said of the file that a graph is from is not said again.
+    said = {found.code for found in diagnostics.found}
+    diagnostics.found += [found for found in doubts(program, bound.values, bound.dims) if found.code not in said]
+    return bound
 
 
 def _skeleton(missing: list[Data]) -> str:
@@ -93,6 +99,10 @@ def read_value(value: Any, symbol: Symbol, diagnostics: Diagnostics) -> np.ndarr
                 fix="give numbers, several as nested lists of equal length",
             )  # fmt: skip
             return None
+    inner = [dim.constant for dim in symbol.space.shape[1:]]
+    if array.shape == (0,) and inner and None not in inner:
+        # `[]` in JSON is an array of no rows.
+        array = array.reshape(0, *inner)
     if array.size > MOST_ENTRIES:
         diagnostics.add("E0708", f"`{symbol.name}` has {array.size:,} entries", symbol.span)
         return None
@@ -273,7 +283,11 @@ def _into_space(symbol: Symbol, array: np.ndarray, dims: Mapping[str, int]) -> s
     if kind == "positive" and low == 0:
         return "0 is not above 0: leave such rows out, or declare `real` where 0 makes sense"
     if kind in ("binary", "cat", "spin"):
-        return "mend the data, or declare a `cat(k)` of more values" if kind == "cat" else "mend the data"
+        return (
+            f"mend the data, or declare a `cat(k)` of {int(high) + 1} values"
+            if kind == "cat" and low >= 0
+            else "mend the data"
+        )
     return "mend the data, or declare a wider space"
 
 

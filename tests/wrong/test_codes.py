@@ -16,7 +16,7 @@ ELSEWHERE = {
     "values given from outside": ("E0606", "E0608", "E0609", "E0706", "E0710", "N0701", "N0702"),
     "check --verify": ("E0423", "L0120"),
     "files of modules": ("E0231", "E0232", "E0233"),
-    "graphs": (*(f"E071{n}" for n in range(1, 9)), "N0711"),
+    "graphs": (*(f"E071{n}" for n in range(1, 9)), *(f"N071{n}" for n in range(1, 5))),
     "functions given from Python": ("E0238", "E0239"),
     "methods when they are made": (*(f"E064{n}" for n in range(9)), *(f"E065{n}" for n in (0, 1, 2, 5, 6, 7))),
     "tasks when they are planned": ("E0664", "E0665"),
