@@ -318,7 +318,6 @@ def test_blocks_of_too_many_values_are_refused() -> None:
     assert Gibbs(block=16).tuning(law) == ((), ())
 
 
-@pytest.mark.filterwarnings("ignore:N0714")
 @pytest.mark.parametrize("kernel", [Gwg(), Pas(), Dmala(), Dlmc(), DlmcForward(), RandomWalk()])
 def test_one_value_is_nothing_to_propose(kernel: Any) -> None:
     with pytest.raises(DiagnosticError, match="E0652"):
@@ -328,7 +327,6 @@ def test_one_value_is_nothing_to_propose(kernel: Any) -> None:
 MANY = "energy e(c: cat(1)[2], s: spin[3], d: cat(3)[2]) = sum(c) - 0.3 * sum(s) - 0.4 * sum(d == 1)"
 
 
-@pytest.mark.filterwarnings("ignore:N0714")
 @pytest.mark.parametrize("method", ["pas", "hamming_ball(block = 2)"])
 def test_sites_of_one_value_stand_beside_others(method: str) -> None:
     """Within six standard errors of the exact means, tanh 0.3 and e^0.4 / (2 + e^0.4), by the effective sample size."""
