@@ -34,11 +34,11 @@ def block(key: Array, high: Array, low: Array) -> tuple[Array, Array]:
     return high, low
 
 
-def uniforms(key: Array, count: int, stream: int = 1) -> Array:
+def uniforms(key: Array, count: int, stream: int | Array = 1) -> Array:
     """float[count] in [0, 1), multiples of 2^-24 in float32, one 32-bit word each (in float64 JAX's own).
 
-    stream: from 1; each gives other numbers of the same key. Sixteen bits would not do: an event whose probability is not a
-    multiple of 2^-16 would be off by up to that much, on every site of every sweep.
+    stream: from 1, or computed, then from 2; each gives other numbers of the same key. Sixteen bits would not do: an event
+    whose probability is not a multiple of 2^-16 would be off by up to that much, on every site of every sweep.
     """
     if jnp.result_type(float) != jnp.float32:
         return jax.random.uniform(_other(key, stream), (count,))
@@ -54,7 +54,7 @@ def normals(key: Array, count: int, stream: int = 1) -> Array:
     return np.float32(np.sqrt(2)) * lax.erf_inv(centred)
 
 
-def words(key: Array, count: int, stream: int = 1) -> Array:
+def words(key: Array, count: int, stream: int | Array = 1) -> Array:
     """uint32[count]: random words."""
     if not _is_threefry(key):
         return jax.random.bits(_other(key, stream), (count,), jnp.uint32)
@@ -77,9 +77,9 @@ def _uniform(words: Array) -> Array:
     return lax.shift_right_logical(words, np.uint32(8)).astype(jnp.float32) * np.float32(2**-24)
 
 
-def _other(key: Array, stream: int) -> Array:
+def _other(key: Array, stream: int | Array) -> Array:
     """A key of its own for each stream but the first, whose is the key itself."""
-    return key if stream == 1 else jax.random.fold_in(key, stream)
+    return key if isinstance(stream, int) and stream == 1 else jax.random.fold_in(key, stream)
 
 
 def _is_threefry(key: Array) -> bool:

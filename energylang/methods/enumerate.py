@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from energylang.diagnostics import Diagnostic, DiagnosticError
-from energylang.methods._categorical import Weights, draw, finite_peak, folded
+from energylang.methods._categorical import draw, finite_peak, summed
 from energylang.model import Facts, Info, Point, PRNGKey, Scalar, Target
 
 BATCH = 4096
@@ -54,9 +54,9 @@ def log_probabilities(target: Target) -> tuple[tuple[Array, ...], Array]:
 
 
 class EnumerateTable(NamedTuple):
-    """weights: of every configuration, relative to the likeliest. log_density: float[N]. log_z: scalar."""
+    """sums: of the weights of all configurations, relative to the likeliest, as a tree. log_density: float[N]. log_z: scalar."""
 
-    weights: Weights
+    sums: Array
     log_density: Array
     log_z: Array
 
@@ -73,7 +73,7 @@ class Enumerate:
     """Exact summation over all configurations of a discrete target, as a path without spans.
 
     Draws are independent and exact, every weight is log Z up to the rounding of one addition. Cost: one evaluation of
-    the log density for each configuration, once; O(sqrt states) for each draw.
+    the log density for each configuration, once; O(log states) for each draw.
     """
 
     limit: int = 2**20
@@ -93,11 +93,11 @@ class Enumerate:
             raise DiagnosticError([Diagnostic("E0645", message, fix=fix)])
         log_density = log_densities(target)
         peak = finite_peak(log_density)
-        weights = folded(jnp.exp(log_density - peak))
-        return EnumerateTable(weights, log_density, peak[0] + jnp.log(weights.totals.sum()))
+        sums = summed(jnp.exp(log_density - peak))
+        return EnumerateTable(sums, log_density, peak[0] + jnp.log(sums[0]))
 
     def start(self, target: Target, theta: EnumerateTable, key: PRNGKey) -> tuple[EnumerateState, Scalar]:
-        number = draw(theta.weights, jax.random.uniform(key, (2,)))
+        number = draw(theta.sums, theta.log_density.shape[0], *jax.random.uniform(key, (2,)))
         log_density = theta.log_density[number]
         x = Point(jnp.zeros(0), configuration(target.facts, number))
         return EnumerateState(x, log_density), log_density - theta.log_z

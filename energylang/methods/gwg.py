@@ -14,7 +14,7 @@ from jax import Array
 from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.methods._adaptation import Search, search, start_search
 from energylang.methods._balanced import WEIGHTS, require_choice
-from energylang.methods._categorical import Weights, draw, finite_peak, folded, invert_logits
+from energylang.methods._categorical import draw, finite_peak, invert_logits, summed
 from energylang.methods._ledger import Ledger, moved, opened, worth_following
 from energylang.model import Facts, Info, Local, Phase, Point, PRNGKey, Target
 from energylang.threefry import uniforms as uniform
@@ -23,12 +23,12 @@ from energylang.threefry import uniforms as uniform
 class Proposal(NamedTuple):
     """The proposal distribution at a point, all that a step needs of the gains there.
 
-    weights: of each of the D sites, relative to the largest. log_total: log of the sum of all weights g.
+    sums: of the weights of the D sites, relative to the largest, as a tree. log_total: log of the sum of all weights g.
     site: float[D], the log weight of each site (empty where a step has no use for it). values: for each cardinality
     above two float[D_k, k], log weights with minus infinity at the current value; empty for cardinality two.
     """
 
-    weights: Weights
+    sums: Array
     log_total: Array
     site: Any
     values: tuple[Any, ...]
@@ -99,9 +99,9 @@ class Gwg:
                 sites.append(jax.nn.logsumexp(values[-1], axis=1))
         site = jnp.concatenate(sites)
         peak = finite_peak(site)
-        weights = folded(jnp.exp(site - peak))
-        log_total = peak[0] + jnp.log(weights.totals.sum())
-        return Proposal(weights, log_total, site if self._needs_density(target.facts) else (), tuple(values))
+        sums = summed(jnp.exp(site - peak))
+        log_total = peak[0] + jnp.log(sums[0])
+        return Proposal(sums, log_total, site if self._needs_density(target.facts) else (), tuple(values))
 
     def _follows(self, facts: Facts) -> bool:
         return self.flips == 1 and worth_following(facts)
@@ -124,7 +124,7 @@ class Gwg:
             x, ledger, log_ratio = moved(cast(Local, target), state.x, forward, uniform(key, 4), WEIGHTS[self.weight])
             return GwgState(x, ledger, ()), _info(log_ratio, tune)
         uniforms = uniform(key, 3 * (self.flips + 1)).reshape(self.flips + 1, 3)
-        drawn = jax.vmap(draw, in_axes=(None, 0))(forward.weights, uniforms[:-1, :2])
+        drawn = draw(forward.sums, facts.discrete, uniforms[:-1, 0], uniforms[:-1, 1])
         used = jnp.arange(self.flips) < jnp.round(tune.flips)
         # Draws of one site share the value of the first of them, which alone counts in the probability of values.
         first = jnp.argmax(drawn[:, None] == drawn[None, :], axis=1)

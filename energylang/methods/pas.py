@@ -13,7 +13,7 @@ from jax import Array, lax
 
 from energylang.methods._adaptation import Search, search, start_search
 from energylang.methods._balanced import Informed, accepted, informed, require_choice, rise, site_weights
-from energylang.methods._categorical import finite_peak, invert_logits
+from energylang.methods._categorical import distinct, finite_peak, invert_logits
 from energylang.model import Info, Phase, Point, PRNGKey, Target
 from energylang.threefry import uniforms
 
@@ -96,19 +96,19 @@ class Pas:
     def step(self, target: Target, tune: PasTuning, state: PasState, key: PRNGKey) -> tuple[PasState, Info]:
         sites = target.facts.discrete
         longest = self.longest(sites)
-        numbers = uniforms(key, sites + longest + 2)
-        # Exponential clocks whose rates are the weights ring in the order of draws without replacement.
-        rings, drawn = lax.top_k(jnp.log(numbers[:sites]) / state.weights, longest)
+        many = any(k > 2 for k in target.facts.cardinalities)
+        numbers = uniforms(key, (longest if many else 0) + 2)
         # Two flips each time would never change the parity of a sum of spins: lengths of both parities are drawn.
         length = jnp.clip(jnp.floor(tune.flips + 2.0 * numbers[-2] - 0.5), 1, longest)
+        drawn, count = distinct(state.weights, longest, length, lambda turn, n: uniforms(key, n, stream=2 + turn))
         draws = Draws(drawn, jnp.arange(longest) < length)
-        proposed = self._at(target, _moved(state, draws, numbers[sites:-2]))
+        proposed = self._at(target, _moved(state, draws, numbers[:-2]))
         log_ratio = rise(state.at, proposed.at)
         log_ratio += self.path(proposed, state.x, draws, reverse=True) - self.path(
             state, proposed.x, draws, reverse=False
         )
-        # A clock that never rings stands for a path that cannot be taken.
-        log_ratio = jnp.where(jnp.all(jnp.isfinite(rings) | ~draws.used), log_ratio, -jnp.inf)
+        # With fewer sites that can move there is no such path.
+        log_ratio = jnp.where(count >= length, log_ratio, -jnp.inf)
         kept, rate = accepted(log_ratio, numbers[-1], proposed, state)
         return kept, {"acceptance_rate": rate, "flips": length}
 

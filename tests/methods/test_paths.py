@@ -18,6 +18,7 @@ import pytest
 from scipy import stats
 
 from energylang.diagnostics import DiagnosticError
+from energylang.methods._categorical import summed
 from energylang.methods.enumerate import Enumerate, log_densities, log_probabilities
 from energylang.methods.importance import Importance
 from energylang.model import Point
@@ -49,10 +50,9 @@ class Forgetful(Enumerate):
 
     def prepare(self, target: Any, key: Any) -> Any:
         table = super().prepare(target, key)
-        flat = table.weights.rows.ravel()
-        lost = jnp.argmin(jnp.abs(flat / flat.sum() - 0.01))
-        rows = flat.at[lost].set(0.0).reshape(table.weights.rows.shape)
-        return table._replace(weights=table.weights._replace(rows=rows, totals=rows.sum(axis=1)))
+        weights = jnp.exp(table.log_density - table.log_z)
+        lost = jnp.argmin(jnp.abs(weights - 0.01))
+        return table._replace(sums=summed(weights.at[lost].set(0.0)))
 
 
 class Stuck(Enumerate):
