@@ -20,23 +20,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from energylang.ir.nodes import Data, Expr, Let, Symbol, Variable, symbols
+from energylang.ir.nodes import Expr, Symbol, Variable
+from energylang.lower.couplings import Coupled, candidates, coupled
 from energylang.lower.evaluate import evaluate
-from energylang.lower.factors import Factors, factors_of, product, tabled
+from energylang.lower.factors import product
 from energylang.lower.operations import NUMPY
-from energylang.lower.pairwise import agreement, known_table, multiplied, numbered
 from energylang.lower.spaces import CodeSlot
-from energylang.lower.structure import Gather, Structured
-from energylang.model import UNBOUNDED
-
-MOST_ENTRIES = 2**22
-"""Of one matrix: some 2,000 sites."""
-MOST_WORK = 2**24
-"""Entries of the tables of rows that are computed to find couplings."""
-FEW_COLOURS = 8
-"""So few colours have many sites each, whose neighbours are as well gathered."""
-SPARSE = 24
-"""One in so many sites, and more, must be read beside the site with the most neighbours: below that gathering them costs less."""
+from energylang.lower.structure import Structured
 
 Tables = Mapping[str, Array]
 
@@ -165,17 +155,6 @@ def matrix_table(number: int) -> str:
     return f"field/{number}/matrix"
 
 
-# --- finding them -----------------------------------------------------------------------------------------------
-
-
-@dataclass
-class _Building:
-    """The tables of one part, as they grow: per site number, in float64."""
-
-    own: np.ndarray
-    matrix: np.ndarray
-
-
 def fields_of(
     structured: Sequence[Structured], slots: Mapping[Variable, CodeSlot], cardinalities: tuple[int, ...],
     ranks: Sequence[np.ndarray], starts: Sequence[tuple[int, ...]], environment: Mapping[Symbol, Any],
@@ -185,108 +164,21 @@ def fields_of(
 
     ranks: int[D] of the sites of each code array. starts: the rank at which each colour begins. environment: values of data.
     """
-    candidates = _candidates(structured, slots, ranks, starts)
-    if not candidates:
-        return NO_FIELDS, {}
-    known: dict[Symbol, Any] = {s: value for s, value in environment.items() if isinstance(s, Data | Let)}
-    finite = [g for g, k in enumerate(cardinalities) if k != UNBOUNDED]
-    offsets = dict(zip(finite, np.cumsum([0, *(len(ranks[g]) for g in finite)]).tolist(), strict=False))
-    factors = factors_of([structured[number] for number in candidates], numbered(slots, finite), dims)
-    parts: dict[tuple[int, ...], Part] = {}
-    building: dict[tuple[int, ...], _Building] = {}
-    covered = []
-    for place, (number, group) in enumerate(candidates.items()):
-        k, size = cardinalities[group], len(ranks[group])
-        found = _coupled(place, factors, known)
-        if found is None:
-            continue
-        scale, unary, couplings = found
-        key = (group, *map(id, scale))
-        parts.setdefault(key, Part(group, k, scale))
-        width = 1 if k == 2 else k
-        into = building.setdefault(key, _Building(np.zeros((size, width)), np.zeros((size, size))))
-        for sites, values in unary:
-            np.add.at(into.own, sites - offsets[group], _own(values))
-        for sites, (coupling, first, second) in couplings:
-            low, high = (sites - offsets[group]).T
-            strength = np.broadcast_to(-coupling / 2 if k == 2 else -coupling, low.shape)
-            np.add.at(into.matrix, (low, high), strength)
-            np.add.at(into.matrix, (high, low), strength)
-            np.add.at(into.own, low, _own(first))
-            np.add.at(into.own, high, _own(second))
-        covered.append(number)
-    if not covered:
-        return NO_FIELDS, {}
+    sizes = [len(rank) for rank in ranks]
+    colours = [len(set(start)) - 1 for start in starts]
+    wanted = candidates(structured, slots, sizes, colours)
+    found = coupled(structured, wanted, slots, cardinalities, sizes, environment, dims) if wanted else {}
+    together: dict[tuple[int, ...], Coupled] = {}
+    for number, one in found.items():
+        key = (wanted[number], *map(id, one.scale))
+        other = together.get(key)
+        together[key] = one if other is None else Coupled(one.scale, one.own + other.own, one.matrix + other.matrix)
     tables: dict[str, np.ndarray] = {}
-    for number, (key, into) in enumerate(building.items()):
-        group = parts[key].group
+    for number, ((group, *_), one) in enumerate(together.items()):
         order = np.argsort(ranks[group])
         padding = int(np.diff(starts[group]).max())
-        tables[own_table(number)] = into.own[order].T
-        tables[matrix_table(number)] = np.pad(into.matrix[order][:, order], ((0, padding), (0, 0)))
-    sites = sum(len(ranks[group]) for group in {part.group for part in parts.values()})
-    return Fields(tuple(parts.values()), frozenset(covered), sites), tables
-
-
-def _candidates(
-    structured: Sequence[Structured], slots: Mapping[Variable, CodeSlot], ranks: Sequence[np.ndarray],
-    starts: Sequence[tuple[int, ...]],
-) -> dict[int, int]:  # fmt: skip
-    """The code array of each summand that may be worth a matrix, by number."""
-    found: dict[int, int] = {}
-    readings: dict[int, int] = {}
-    for number, summand in enumerate(structured):
-        if not isinstance(summand, Gather) or len(summand.columns) < 2 or not tabled(summand, slots):
-            continue
-        groups = {slots[c.variable].group for c in summand.columns}
-        k = max(slots[v].cardinality for v in summand.variables)
-        if len(groups) == 1 and k > 1 and k ** len(summand.columns) * summand.columns[0].sites.size <= MOST_WORK:
-            (group,) = groups
-            found[number] = group
-            for column in summand.columns:
-                read = column.sites[column.sites >= 0]
-                readings[group] = readings.get(group, 0) + int(np.bincount(read, minlength=1).max())
-    return {
-        number: group
-        for number, group in found.items()
-        if len(ranks[group]) ** 2 <= MOST_ENTRIES
-        and len(set(starts[group])) - 1 > FEW_COLOURS
-        and SPARSE * readings[group] >= len(ranks[group])
-    }
-
-
-Coupling = tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]
-
-
-def _coupled(
-    number: int, factors: Factors, known: Mapping[Symbol, Any]
-) -> tuple[tuple[Expr, ...], list[tuple[np.ndarray, np.ndarray]], list[Coupling]] | None:
-    """(factors that data do not fix, energies [k, rows] of single sites, couplings of pairs); None in another form."""
-    summand = factors.structured[number]
-    assert isinstance(summand, Gather)
-    own, every = multiplied(number, summand, factors)
-    scale = tuple(e for e in every if not all(s in known or s in own for s in symbols(e)))
-    if any(e.type.shape or any(s in own for s in symbols(e)) for e in scale):
-        return None
-    core = [e for e in every if e not in scale]
-
-    unary, couplings = [], []
-    for factor in (*factors.unary, *factors.coupling):
-        if factor.summand != number or len(factor.cardinalities) == 0:
-            continue
-        table = known_table(core, own, summand, factor, factors, known)
-        if not np.isfinite(table).all() or len(factor.cardinalities) > 2:
-            return None
-        if len(factor.cardinalities) == 1:
-            unary.append((factor.sites[:, 0], table))
-            continue
-        found = agreement(table, max(factor.cardinalities))
-        if found is None:
-            return None
-        couplings.append((factor.sites, found))
-    return (scale, unary, couplings) if couplings else None
-
-
-def _own(values: np.ndarray) -> np.ndarray:
-    """float[rows, d]: what energies of single values, float[k, rows], add to h."""
-    return ((values[1:] - values[:1]) / 2 if len(values) == 2 else values).T
+        tables[own_table(number)] = one.own[order].T
+        tables[matrix_table(number)] = np.pad(one.matrix[order][:, order], ((0, padding), (0, 0)))
+    parts = tuple(Part(key[0], cardinalities[key[0]], one.scale) for key, one in together.items())
+    sites = sum(sizes[group] for group in {part.group for part in parts})
+    return Fields(parts, frozenset(found), sites), tables

@@ -21,7 +21,7 @@ from energylang.lower.fields import Fields, fields_of
 from energylang.lower.gains import scaled
 from energylang.lower.pointwise import Pointwise, pointwise
 from energylang.lower.spaces import CodeSlot
-from energylang.lower.structure import Continuous, Gather, Structured, Sums
+from energylang.lower.structure import Gather, Opaque, Quadratic, Structured, Sums
 from energylang.lower.sums import gathers, mover, part_key
 from energylang.lower.sums import values as sum_values
 from energylang.model import UNBOUNDED
@@ -270,12 +270,13 @@ def neighbours(
     environment: Mapping[Symbol, Any],
     dims: Mapping[str, int],
 ) -> tuple[Neighbours | None, dict[str, np.ndarray]]:
-    """The neighbours and their tables; none where some gather is not pointwise, or the tables would be too large.
+    """The neighbours and their tables; none where a summand is neither a gather row by row nor a function of sums nor in
+    fields, or the tables would be too large.
 
     colours: of each site. edges: pairs of sites that some row reads, numbered through variable after variable.
     environment: values of data.
     """
-    if any(not isinstance(summand, Continuous | Gather | Sums) for summand in structured):
+    if any(isinstance(summand, Opaque) for summand in structured):
         return None, {}
     sums = {number: summand for number, summand in enumerate(structured) if isinstance(summand, Sums)}
     tables: dict[str, np.ndarray] = {}
@@ -290,6 +291,9 @@ def neighbours(
         tables |= {order_table(group): order, rank_table(group): ranks[-1]}
     fields, field_tables = fields_of(structured, slots, cardinalities, ranks, starts, environment, dims)
     tables |= field_tables
+    quadratic = [n for n, summand in enumerate(structured) if isinstance(summand, Quadratic)]
+    if not fields.covered.issuperset(quadratic):
+        return None, {}
     forms: dict[str, Pointwise] = {}
     for key, gather in gathers(structured):
         if key in map(str, fields.covered):
@@ -324,7 +328,7 @@ def neighbours(
                     tables[near_table(key, place, other)] = there[rows].astype(np.int32)
     if filled < SPARSEST * entries:
         return None, {}
-    table = None if sums else _reach(edges, slots, cardinalities)
+    table = None if sums or quadratic else _reach(edges, slots, cardinalities)
     if table is not None:
         tables[REACH_TABLE], reach = table, len(table)
     elif sums or fields.parts:

@@ -43,6 +43,21 @@ energy e(s: spin[n]) = -sum(J * s[edges[:, 0]] * s[edges[:, 1]] * (1 + s[edges[:
             "b": _random.normal(size=9),
         },
     ),
+    "dense product": (
+        """
+data J: real[n, n]
+data b: real[n]
+energy e(x: binary[n], beta: positive) = -beta * (0.5 * dot(x, J @ x) + dot(b, x)) + beta
+""",
+        {"J": _random.normal(size=(9, 9)), "b": _random.normal(size=9)},
+    ),
+    "comprehension": (
+        """
+data J: real[n, n]
+energy e(s: spin[n]) = -0.5 * sum(for i in n, j in n: if i != j then J[i, j] * s[i] * s[j] else 0) + 0.1 * abs(sum(s))
+""",
+        {"J": _random.normal(size=(9, 9))},
+    ),
     "potts": (
         """
 data edges: cat(9)[E, 2]
@@ -139,7 +154,7 @@ def verified(energy: Any) -> None:
         verify_structure(energy.compiled.program, energy.model.bound, {}, seed)
 
 
-@pytest.mark.parametrize("name", ["independent set", "potts"])
+@pytest.mark.parametrize("name", ["independent set", "dense product", "potts"])
 @pytest.mark.parametrize("what", ["own", "matrix"])
 def test_wrong_tables_are_noticed(name: str, what: str) -> None:
     """The broken twin: a coupling, or a site's own energy, that is not what it should be. The compiler notices it too."""

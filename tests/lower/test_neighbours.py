@@ -18,7 +18,7 @@ from tests.support.discrete_models import MODELS
 LOCAL = (
     "ising torus with field", "ising open with field", "potts torus", "potts open", "three-body",
     "table of two categoricals", "density of labels", "comprehension of a ring", "comprehension of a grid",
-    "squared sum", "functions of sums",
+    "squared sum", "squares of sums of columns", "functions of sums",
 )  # fmt: skip
 POINTS = 24
 
@@ -137,5 +137,5 @@ def test_a_site_reaches_those_whose_gains_it_changes(name: str) -> None:
 
 
 def test_what_has_no_neighbours_says_so() -> None:
-    """Sums over all sites, and rows that read a site twice."""
+    """Rows that read a site twice, and quadratics of few sites, whose couplings are no matrix."""
     assert {name for name in MODELS if not compiled(name).facts.reach} == set(MODELS) - set(LOCAL)
