@@ -10,6 +10,7 @@ import pytest
 import energylang
 from benchmarks.discs.combinatorial import APART, CUT, Problem, cut_bound, problems, solve
 from benchmarks.discs.protocol import Measured, _ess, samplers
+from benchmarks.discs.references import kept_reference, proven_cut, searched_cut
 from benchmarks.discs.targets import SIZES, Target, rbm
 from energylang import graphs
 
@@ -70,6 +71,22 @@ def test_a_row():
     assert "gibbs" in samplers()
 
 
+@pytest.mark.parametrize("graph", [graphs.erdos_renyi(12, 0.5, seed=1), graphs.torus((4, 3), signs=True, seed=2)])
+def test_references_of_cuts(graph, tmp_path):
+    """Proven and searched cuts, against the largest of all; and what is kept is not sought again."""
+    sides = np.array(list(product((0, 1), repeat=graph.n - 1)))
+    sides = np.concatenate([np.zeros((len(sides), 1), int), sides], axis=1)
+    largest = ((sides[:, graph.edges[:, 0]] != sides[:, graph.edges[:, 1]]) @ graph.data["weights"]).max()
+    proven = proven_cut(graph)
+    assert proven.proven
+    assert proven.value == proven.bound == largest
+    assert searched_cut(graph, 0.1, starts=4).value == largest
+    hasty = proven_cut(graph, 0.0)
+    assert not hasty.proven
+    assert hasty.bound == graph.data["weights"].clip(0).sum()
+    assert kept_reference(tmp_path, "one", graph, 10.0) == kept_reference(tmp_path, "one", graph, 10.0)
+
+
 def test_the_bound_of_cuts():
     """Above the largest cut of every small graph, and not by much; tight on an even ring."""
     for number in range(3):
@@ -86,7 +103,7 @@ def test_problems_are_solved():
     """A planted solution is found, and what is counted are the edges of the graph itself."""
     graph = graphs.model_rb(5, 0.7, 0.8, 0.3, seed=0)
     problem = Problem(APART, lambda number: (graph, 5.0), "anneal(gibbs())", 100, 1, "")
-    found = solve(problem, 0, chains=4)
+    found = solve("cliques", problem, 0, chains=4)
     assert (found.objective, found.nodes) == (5, graph.n)
     assert set(problems("small")) == set(problems("paper"))
     assert {p.model for p in problems("small").values()} == {APART, CUT}

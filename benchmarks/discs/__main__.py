@@ -3,6 +3,7 @@
     python -m benchmarks.discs [--size small|default|paper] [--target ising …] [--sampler gibbs 'gwg(weight = max)' …]
                                [--chains 16] [--seconds 4] [--steps N] [--out FOLDER]
     python -m benchmarks.discs --task combinatorial [--size small|default|paper] [--target MIS 'MaxCut torus' …]
+                               [--references FOLDER --reference-seconds 60]
 
 Samplers are all kernels of the catalog that move discrete variables. By default each runs for about so many seconds on each target;
 `--size paper` takes DISCS's sizes, 100 chains and 100,000 steps. JAX's default device is used: a GPU where there is one.
@@ -14,6 +15,7 @@ import argparse
 import json
 import math
 import platform
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -25,7 +27,7 @@ from typing import Any
 import jax
 
 import energylang
-from benchmarks.discs.combinatorial import solved
+from benchmarks.discs.combinatorial import Asked, solved
 from benchmarks.discs.protocol import Measured, Row, samplers
 from benchmarks.discs.targets import SIZES
 
@@ -145,19 +147,22 @@ def combinatorial(arguments: argparse.Namespace) -> None:
     """Every problem: a line of the table and the instances as JSON."""
     found = []
     lines = [
-        "| problem | graphs | method, steps | mean objective | mean ratio to the reference | DISCS | found by, of the chains | seconds, compiling | annealing |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| problem | graphs | method, steps | mean objective ± standard error | mean ratio to | the reference | DISCS | found by, of the chains | seconds, compiling | annealing |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     print("\n".join(lines))
-    for name, problem, instances in solved(arguments.size, arguments.chains, arguments.target):
+    asked = Asked(arguments.references, arguments.reference_seconds) if arguments.references else None
+    for name, problem, instances in solved(arguments.size, arguments.chains, arguments.target, asked):
 
         def mean(values: Iterable[float], count: int = len(instances)) -> float:
             return sum(values) / count
 
         ratio = mean(s.objective / s.reference for s in instances)
+        spread = statistics.stdev(s.objective for s in instances) if len(instances) > 1 else math.nan
         lines.append(
             f"| {name} | {len(instances)} | `{problem.method}`, {problem.steps:,} | {mean(s.objective for s in instances):,.2f}"
-            f" | {'-' if math.isnan(ratio) else f'{ratio:.3f}'} | {problem.published} | {mean(s.found_by for s in instances):.1f}"
+            f" ± {spread / math.sqrt(len(instances)):.2f} | {'-' if math.isnan(ratio) else f'{ratio:.4f}'}"
+            f" | {', '.join(sorted({s.how for s in instances}))} | {problem.published} | {mean(s.found_by for s in instances):.1f}"
             f" | {mean(s.seconds - s.sampling for s in instances):.1f} | {mean(s.sampling for s in instances):.1f} |"
         )
         print(lines[-1], flush=True)
@@ -183,6 +188,8 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--chains", type=int, help="16, and DISCS's 100 with `--size paper`")
     parser.add_argument("--seconds", type=float, default=4.0, help="that a sampler runs on a target, about")
     parser.add_argument("--steps", type=int, help="of each half instead; 50,000 with `--size paper`")
+    parser.add_argument("--references", type=Path, help="a folder that keeps cuts found or proven by other algorithms")
+    parser.add_argument("--reference-seconds", type=float, default=60.0, help="that these take for a graph, at most")
     parser.add_argument("--limit", type=float, default=120.0, help="seconds for one sampler, compiling included")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=Path("discs"), help="the folder of results")

@@ -1,18 +1,22 @@
 """Combinatorial problems of DISCS by `optimize`: feasible solutions only, wall times of whole calls beside what was found.
 
-Where the optimum is known it is the reference (satisfiable instances of model RB); for cuts it is the upper bound of the semidefinite
-relaxation, which is above the optimum by some per cent; and what DISCS prints of independent sets are sizes, so no reference.
+Where the optimum is known it is the reference (satisfiable instances of model RB); for cuts it is what another algorithm found or
+proved in so many seconds, if these were asked for, else the upper bound of the semidefinite relaxation, which is above the optimum by
+some per cent; and what DISCS prints of independent sets are sizes, so no reference.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 import energylang
+from benchmarks.discs.references import kept_reference
 from energylang import graphs
 from energylang.graphs import Graph
 
@@ -32,10 +36,14 @@ data weights: real[E]
 energy problem(s: spin[n]) = graphs.max_cut(s, edges, weights)
 """
 
+GOLDEN = 0.618034
+"""Its multiples are spread evenly: sizes of sets grow with the nodes, by 0.05 a node at density .05, so sixteen random
+numbers of nodes in 700..800 would move their mean by as much as methods differ."""
+
 
 @dataclass(frozen=True)
 class Problem:
-    """make: the graph of a number, and its reference or NaN. published: what DISCS has, and in which unit."""
+    """make: the graph of a number, and its optimum where it is known, or NaN. published: what DISCS has, and in which unit."""
 
     model: str
     make: Callable[[int], tuple[Graph, float]]
@@ -47,12 +55,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Solved:
-    """One instance. objective: the best of all chains; seconds: of the whole call, compiling included."""
+    """One instance. objective: the best of all chains; reference, how: what it is compared with, and where that is from;
+    seconds: of the whole call, compiling included."""
 
     nodes: int
     edges: int
     objective: float
     reference: float
+    how: str
     found_by: int
     seconds: float
     sampling: float
@@ -60,7 +70,7 @@ class Solved:
 
 def _sparse(p: float) -> Callable[[int], tuple[Graph, float]]:
     def make(number: int) -> tuple[Graph, float]:
-        n = int(np.random.default_rng(number).integers(700, 801))
+        n = 700 + int(101 * ((0.5 + number * GOLDEN) % 1))
         return graphs.erdos_renyi(n, p, seed=number), float("nan")
 
     return make
@@ -72,8 +82,30 @@ def _rigid(number: int) -> tuple[Graph, float]:
     return graphs.model_rb(25, alpha, 0.8 / np.log(4 / 3), 0.25, seed=number), 25.0
 
 
-def _bounded(graph: Graph) -> tuple[Graph, float]:
-    return graph, cut_bound(graph)
+def _open(graph: Graph) -> tuple[Graph, float]:
+    return graph, float("nan")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """References that other algorithms find: so many seconds each, kept in a folder."""
+
+    folder: Path
+    seconds: float
+
+
+def reference_of(name: str, number: int, graph: Graph, optimum: float, asked: Asked | None) -> tuple[float, str]:
+    """What an objective is compared with, or NaN; and in words where it is from."""
+    if not math.isnan(optimum):
+        return optimum, "optimum"
+    if not name.startswith("MaxCut"):
+        return optimum, "-"
+    if asked is not None:
+        found = kept_reference(asked.folder, f"{name} {number}", graph, asked.seconds)
+        if not math.isnan(found.value):
+            return found.value, f"{found.how}, proven" if found.proven else f"{found.how}, {asked.seconds:g} s"
+        return found.bound, f"bound by {found.how}"
+    return cut_bound(graph), "bound"
 
 
 def cut_bound(graph: Graph, sweeps: int = 200) -> float:
@@ -104,7 +136,7 @@ def problems(size: str) -> dict[str, Problem]:
     published = {0.05: "105.06", 0.15: "44.57", 0.25: "28.50"}
     found = {
         f"MIS ER[700-800] {p}": Problem(
-            APART, _sparse(p), "anneal(gibbs(), start = 0.5, end = 0.15)", steps, few, f"size {published[p]}"
+            APART, _sparse(p), "anneal(gibbs(), start = 0.3, end = 0.2)", steps, few, f"size {published[p]}"
         )
         for p in (0.05, 0.15, 0.25)
     }
@@ -115,7 +147,7 @@ def problems(size: str) -> dict[str, Problem]:
     for n in (256, 512, 1_100):
         found[f"MaxCut BA-{n}"] = Problem(
             CUT,
-            lambda i, n=n: _bounded(graphs.barabasi_albert(n, 4, i)),
+            lambda i, n=n: _open(graphs.barabasi_albert(n, 4, i)),
             cut,
             steps,
             few,
@@ -125,20 +157,21 @@ def problems(size: str) -> dict[str, Problem]:
         wide = f"anneal(gibbs(), start = {0.15 * n**0.5:.3g}, end = {0.02 * n**0.5:.3g})"
         found[f"MaxCut ER-{n}"] = Problem(
             CUT,
-            lambda i, n=n: _bounded(graphs.erdos_renyi(n, 0.15, i)),
+            lambda i, n=n: _open(graphs.erdos_renyi(n, 0.15, i)),
             wide,
             steps,
             few,
             "ratio 1.002 of Gurobi in 1 h",
         )
     found["MaxCut torus 5³ ±1"] = Problem(
-        CUT, lambda i: _bounded(graphs.torus((5, 5, 5), signs=True, seed=i)), "anneal(gibbs(), start = 2, end = 0.2)", steps, few, "solved"
+        CUT, lambda i: _open(graphs.torus((5, 5, 5), signs=True, seed=i)), "anneal(gibbs(), start = 2, end = 0.2)", steps, few, "solved"
     )  # fmt: skip
     return found
 
 
-def solve(problem: Problem, number: int, chains: int) -> Solved:
-    graph, reference = problem.make(number)
+def solve(name: str, problem: Problem, number: int, chains: int, asked: Asked | None = None) -> Solved:
+    graph, optimum = problem.make(number)
+    reference, how = reference_of(name, number, graph, optimum, asked)
     began = time.perf_counter()
     data = {name: value for name, value in graph.data.items() if f"data {name}:" in problem.model}
     energy = energylang.compile(problem.model, data=data)["problem"]
@@ -149,7 +182,7 @@ def solve(problem: Problem, number: int, chains: int) -> Solved:
     objective = _checked(problem, graph, run.best)
     best = np.asarray(run.restarts)
     return Solved(
-        graph.n, len(graph.edges), objective, reference, int(np.sum(best <= best.min() + 1e-3)), seconds, run.sampling_time
+        graph.n, len(graph.edges), objective, reference, how, int(np.sum(best <= best.min() + 1e-3)), seconds, run.sampling_time
     )  # fmt: skip
 
 
@@ -164,8 +197,10 @@ def _checked(problem: Problem, graph: Graph, best: dict[str, np.ndarray]) -> flo
     return float(x.sum())
 
 
-def solved(size: str, chains: int, wanted: list[str] | None) -> Iterator[tuple[str, Problem, list[Solved]]]:
+def solved(
+    size: str, chains: int, wanted: list[str] | None, asked: Asked | None
+) -> Iterator[tuple[str, Problem, list[Solved]]]:
     """Every problem with all of its instances; names are matched by their beginnings."""
     for name, problem in problems(size).items():
         if wanted is None or any(name.startswith(w) for w in wanted):
-            yield name, problem, [solve(problem, number, chains) for number in range(problem.instances)]
+            yield name, problem, [solve(name, problem, number, chains, asked) for number in range(problem.instances)]

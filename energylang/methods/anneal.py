@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -16,17 +15,17 @@ from energylang.model import Info, Kernel, Measure, Phase, Point, PRNGKey, Probl
 HOTTEST, COLDEST = 0.6, 0.17
 """The first temperature over what a single change typically costs, and the last over the first, where none is given: from
 where most moves are taken to where few are, on graphs (sets, cuts), lattices and spin glasses."""
-GROWING = 0.75
-"""The part of the steps after which the weight falls no more."""
-PACE = 40.0
-"""The log by which it would grow, or fall, in all steps together."""
+GROWING = 0.9
+"""The part of the steps after which the weight falls no more, and its ceiling holds no more."""
+PACE, LAST_PACE = 40.0, 100.0
+"""The log by which it would grow, or fall, in all steps together; and by which it grows after that part."""
 ABOVE = 1.0001
 """The first penalty, times the most that a single change can gain: what is missed never pays, and hardly costs."""
 
 
 class AnnealState(NamedTuple):
     """x: the Point. inner: the state of the kernel, tune and memory: its own. hot, cold, beta: temperatures (and inverse).
-    progress: at the level, weight: of the penalties."""
+    progress: at the level, weight: of the penalties, ceiling: the most that it is before the last part of the steps."""
 
     x: Point
     inner: Any
@@ -37,6 +36,7 @@ class AnnealState(NamedTuple):
     beta: Array
     progress: Array
     weight: Array
+    ceiling: Array
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,9 @@ class Anneal:
     enter as weighted penalties. Where none is given the temperatures follow from the mean change of the energy by a
     single change of the first point, the first weight a little more than the largest. The weight then grows at each level that
     ends off the constraints and falls at each that does not, so that the search goes to and fro over their edge (Glover
-    1989's strategic oscillation); in the last quarter it only grows.
+    1989's strategic oscillation); in the last tenth it only grows. Up to there a ceiling holds: the first weight, or what
+    makes no single change off the constraints pay, if that is more. At any temperature some of many constraints are missed,
+    and a weight that grew until none is would freeze what the temperature leaves free.
 
     Info: what the kernel says, and temperature, penalty.
     """
@@ -74,15 +76,17 @@ class Anneal:
         return False
 
     def init(self, problem: Problem, x: Point, key: PRNGKey) -> AnnealState:
-        typical, largest = scale(problem, x)
+        typical, largest, dearest = scale(problem, x)
         hot = jnp.asarray(self.start if self.start is not None else HOTTEST * typical, typical.dtype)
         cold = jnp.asarray(self.end if self.end is not None else COLDEST * hot, typical.dtype)
         weight = jnp.asarray(self.penalty if self.penalty is not None else ABOVE * largest, typical.dtype)
+        ceiling = jnp.maximum(weight, ABOVE * dearest)
         beta = 1.0 / hot
         target = _at(problem, beta, weight)
         tune, memory = self.inner.tuning(target)
         inner = self.inner.init(target, x, fold(key, 0))
-        return AnnealState(inner.x, inner, tune, memory, hot, jnp.minimum(cold, hot), beta, jnp.zeros_like(hot), weight)
+        zero = jnp.zeros_like(hot)
+        return AnnealState(inner.x, inner, tune, memory, hot, jnp.minimum(cold, hot), beta, zero, weight, ceiling)
 
     def enter(self, problem: Problem, state: AnnealState, progress: Array, measure: Measure) -> AnnealState:
         if self.cooling == "geometric":
@@ -91,9 +95,11 @@ class Anneal:
             temperature = state.hot + (state.cold - state.hot) * progress
         beta, weight = 1.0 / temperature, state.weight
         if problem.constrained:
-            rate = PACE * (progress - state.progress)
-            eased = jnp.where(progress < GROWING, -rate, 0.0)
+            swaying, passed = progress < GROWING, progress - state.progress
+            rate = jnp.where(swaying, PACE, LAST_PACE) * passed
+            eased = jnp.where(swaying, -rate, 0.0)
             weight = weight * jnp.exp(jnp.where(measure.violation > problem.tolerance, rate, eased))
+            weight = jnp.where(swaying, jnp.minimum(weight, state.ceiling), weight)
         inner = self.inner.refresh(_at(problem, beta, weight), state.inner)
         return state._replace(inner=inner, beta=beta, progress=progress, weight=weight)
 
@@ -116,20 +122,28 @@ def _at(problem: Problem, beta: Array, weight: Array) -> Target:
     return problem.target(weight).at(beta)
 
 
-def scale(problem: Problem, x: Point) -> tuple[Array, Array]:
-    """The mean and the largest change of the energy at a point: by single changes, and by unit moves of the reals.
+def scale(problem: Problem, x: Point) -> tuple[Array, Array, Array]:
+    """The mean and the largest change of the energy at a point, by single changes and by unit moves of the reals; and the
+    largest gain of energy over what it adds to the penalty, by single changes: infinite where there are reals.
 
-    Where the energy does not change at all, or no change is known (counts), both are one.
+    Where the energy does not change at all, or no change is known (counts), all are one.
     """
-    parts = [jnp.abs(jnp.ravel(change)) for change in problem.changes(x)[0] if math.prod(change.shape)]
+    energies, penalties = ([jnp.ravel(change) for change in changes] for changes in problem.changes(x))
+    parts, one = [jnp.abs(change) for change in energies if change.size], jnp.ones(())
     if x.real.shape[0]:
         slope = jax.grad(lambda real: problem.measure(Point(real, x.code)).energy)(x.real)
         parts.append(jnp.abs(slope))
     if not parts:
-        return jnp.ones(()), jnp.ones(())
+        return one, one, one
     found = jnp.concatenate(parts)
     found = jnp.where(jnp.isfinite(found), found, 0.0)
     count = jnp.sum(found > 0)
     some = count > 0
     mean = jnp.where(some, jnp.sum(found) / jnp.maximum(count, 1), 1.0)
-    return mean, jnp.where(some, jnp.max(found), 1.0)
+    largest = jnp.where(some, jnp.max(found), 1.0)
+    rates = [
+        jnp.where((penalty > 0) & jnp.isfinite(energy), -energy / jnp.where(penalty > 0, penalty, 1.0), 0.0)
+        for energy, penalty in zip(energies, penalties, strict=True)
+    ]
+    dearest = jnp.max(jnp.concatenate(rates), initial=0.0) if not x.real.shape[0] else jnp.asarray(jnp.inf, mean.dtype)
+    return mean, largest, dearest

@@ -100,6 +100,14 @@ def test_a_penalty_that_is_too_small_grows() -> None:
     assert np.all(found.trace["penalty"].max(axis=1) > 0.3)
 
 
+def test_a_penalty_stays_where_it_need_not_grow(sets: Optimum) -> None:
+    weight = sets.trace["penalty"]
+    swaying = int(0.9 * weight.shape[1]) - 1
+    assert np.all(weight[:, :swaying] <= 1.0002)
+    assert np.any(np.diff(weight[:, :swaying]) < 0)
+    assert np.all(np.diff(weight[:, swaying + 2 :]) >= 0)
+
+
 GLASS = """
 data N: int
 data edges: int[E, 2]
