@@ -207,7 +207,8 @@ def unfit(constraint: Constraint, energy: Energy) -> Diagnostic | None:
             return Diagnostic(
                 "E0663", f"`{symbol.name}` is {symbol.space} in `{constraint.name}` and {other.space} in `{energy.name}`",
                 symbol.span, related=(Label(other.span, f"this is {other.space}"),),
-                cause="variables of one name are one variable", fix=f"write `{symbol.name}: {other.space}`",
+                cause="variables of one name are one variable",
+                fix=f"write `{symbol.name}: {other.space}`; or leave it out where it is about another energy: `constraints = []`",
             )  # fmt: skip
     return None
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from energylang.cli.failures import fail, print_json, say
+from energylang.cli.joint_moves import in_words, joint_moves
 from energylang.cli.options import bind_model, check_model, data_option, json_option, of_option, read_data, set_option
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def _look(model: Model, energy: Energy) -> dict[str, Any]:
         "terms": [_term(term) for term in facts.terms],
         "reals": facts.reals,
         **_sites(facts),
+        **joint_moves(program),
         "methods": {verb: _method(model, energy, verb) for verb in ("sample", "evidence", "train", "optimize")},
         "constrained": _constrained(model, energy),
         "cost": _cost(energy),
@@ -248,6 +250,7 @@ def _words(found: dict[str, Any]) -> str:
     lines += ["", "terms", *_terms(found["terms"])]
     if found["sites"]:
         lines += ["", "structure", *_wrapped(_structure(found))]
+        lines += [line for sentence in in_words(found) for line in _wrapped(sentence, "  ", "    ")]
     if found["constrained"]:
         whole = found["constrained"]
         names = ", ".join(whole["constraints"])
@@ -320,7 +323,7 @@ def _structure(found: dict[str, Any]) -> str:
     if colours:
         text += f"; {colours:,} {'colour' if colours == 1 else 'colours'}, sites of one colour can move at once"
     if found["reach"]:
-        text += f"; a move changes the gains of at most {found['reach']:,} sites"
+        text += f"; a move changes the gains of at most {found['reach']:,} {'site' if found['reach'] == 1 else 'sites'}"
     if found["fields"]:
         text += f"; the couplings of {found['fields']:,} sites are dense, so a matrix: sweeps carry what they add up to"
     if found["states"] is not None:

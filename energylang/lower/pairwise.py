@@ -112,7 +112,10 @@ def pairs_of(
             raise _refused(name, summand, "reads sites together with counts")
         if isinstance(summand, Gather) and len(summand.columns) <= 2:
             raise _refused(name, summand, f"is of more than {isqrt(MOST_CONFIGURATIONS)} values a site")
-        fix = "write couplings over a list of edges: `-sum(J * s[edges[:, 0]] * s[edges[:, 1]])`"
+        fix = (
+            "write couplings over a list of edges, `-sum(J * s[edges[:, 0]] * s[edges[:, 1]])`; where it is none, "
+            + OTHERS
+        )
         raise _refused(name, summand, "is no sum over pairs of sites", fix)
     edges: list[np.ndarray] = []
     strengths: list[np.ndarray] = []

@@ -140,7 +140,8 @@ def require_acceptance(data: Data) -> None:
                 Diagnostic(
                     "E0803",
                     f"none of {accepted.size} proposals was accepted: every chain stayed where it was",
-                    fix="give more warm-up, a smaller step, or another method (`energylang methods`)",
+                    fix="give more warm-up, a smaller step, or another method (`energylang methods`); where walls of energy"
+                    " stand around every point, make them lower",
                 )
             ]
         )
@@ -148,6 +149,18 @@ def require_acceptance(data: Data) -> None:
 
 def _still(draws: np.ndarray) -> bool:
     return bool(np.all(draws == draws[:, :1]))
+
+
+def _unmoved(data: Data) -> np.ndarray:
+    """The chains whose draws are all one point; none where draws are few."""
+    if "lp" not in data.names(STATS) or data.view(STATS, "lp").shape[1] < FEW_PROPOSALS // 4:
+        return np.zeros(0, int)
+    # Other draws are read only where the energy says that there is something to see.
+    found = np.flatnonzero(np.ptp(data.read(STATS, "lp"), axis=1) == 0)
+    for name in data.names(POSTERIOR) if found.size else ():
+        draws = data.read(POSTERIOR, name)[found]
+        found = found[np.all((draws == draws[:, :1]).reshape(len(draws), -1), axis=1)]
+    return found
 
 
 def chain_warnings(data: Data, summary: Summary) -> list[str]:
@@ -171,6 +184,12 @@ def chain_warnings(data: Data, summary: Summary) -> list[str]:
         stuck = np.flatnonzero(np.all(data.read(STATS, "acceptance_rate") == 0, axis=1))
         if stuck.size:
             found.append(f"{_chains(stuck)} accepted nothing; give more warm-up or another seed")
+        still = np.setdiff1d(_unmoved(data), stuck)
+        if still.size:
+            found.append(
+                f"{_chains(still)} never moved: every draw is the same point; where the law is not that narrow, take a"
+                " method that makes larger moves (`energylang methods`), or give another start or seed"
+            )
     summary = _of_variables(data, summary)
     r_hat = summary["R_hat"]
     if np.any(bad := r_hat > R_HAT):

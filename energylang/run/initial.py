@@ -140,11 +140,18 @@ def require_start(target: Target, trials: Trial, init: str | Starts = "random") 
                 "E0801",
                 f"{int(np.sum(~good))} of {good.size} chains found no place to start: {what}",
                 cause=f"{TRIES} random points were tried, ever nearer to the middle of each space; the last one is meant.",
-                fix="narrow the space of the variables that leave the support, or look for log(0), 0/0 and overflow"
-                " in the energy (`--x64` tells overflow from a wrong formula)",
+                fix=_support(target),
             )
         ]
     )
+
+
+def _support(target: Target) -> str:
+    """What to do where no random point has a finite energy."""
+    formula = "look for log(0), 0/0 and overflow in the energy (`--x64` tells overflow from a wrong formula)"
+    if target.facts.reals:
+        return f"narrow the space of the variables that leave the support, or {formula}"
+    return f"say where to start, `--init start.json`, or let what is forbidden cost a finite energy instead of `infinity`; else {formula}"
 
 
 def _named(target: Target, where: np.ndarray) -> str:

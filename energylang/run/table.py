@@ -81,6 +81,7 @@ def number_text(value: float, column: str, decimals: int | None) -> str:
     """
     if math.isnan(value):
         return "-"
+    value += 0.0  # No minus before a zero.
     if column.startswith("ESS") and math.isfinite(value):
         return f"{value:.0f}"
     if column == "R_hat":

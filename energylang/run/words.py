@@ -67,9 +67,9 @@ def estimates(run: Run) -> list[tuple[str, str]]:
 def _optimum(run: Any) -> list[tuple[str, str]]:
     """The best energy, how many restarts found it, and whether the point is feasible."""
     count = len(run.restarts)
-    rows = [("best energy", f"{run.best_energy:.9g}")]
+    rows = [("best energy", f"{run.best_energy + 0.0:.9g}")]
     if run.feasible:
-        rows[0] = ("best energy", f"{run.best_energy:.9g}, found by {run.found:,} of {count:,} restarts")
+        rows[0] = ("best energy", f"{run.best_energy + 0.0:.9g}, found by {run.found:,} of {count:,} restarts")
     if run.constraints:
         names = ", ".join(run.constraints)
         missed = ", ".join(f"{name} is missed by {value:.4g}" for name, value in run.violations.items() if value > 0)

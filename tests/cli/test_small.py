@@ -37,6 +37,24 @@ def test_explain_says_why_a_term_is_opaque(cli: Cli) -> None:
     assert "estimates" in out
 
 
+@pytest.mark.parametrize(
+    ("model", "clusters", "trees"),
+    [
+        ("-sum(s * roll(s, 1, axis = 0))", "the couplings of 3 pairs of sites can all be met", "2 groups, each drawn jointly"),
+        ("sum(s * roll(s, 1, axis = 0))", "the couplings around site 0 cannot all be met", "2 groups, each drawn jointly"),
+        ("sum(s[1:] * s[:-1])", "the couplings of 2 pairs of sites can all be met", "all discrete sites are drawn jointly"),
+        ("0.1 * sum(s)^2", "`sum(s)^2` is no sum over pairs", "no trees for forward_backward: `sum(s)^2` couples 3 sites"),
+        ("-sum(s)", "", ""),
+    ],
+)  # fmt: skip
+def test_explain_says_which_sites_move_together(cli: Cli, model: str, clusters: str, trees: str) -> None:
+    Path("s.energy").write_text(f"energy e(s: spin[3]) = {model}\n")
+    out = " ".join(cli("explain", "s.energy").out.split())
+    assert clusters in out
+    assert trees in out
+    assert ("swendsen_wang" in out) == ("forward_backward" in out) == bool(clusters)
+
+
 @pytest.mark.parametrize("code", ["E0301", "l0101", "N0701"])
 def test_explain_a_code(cli: Cli, code: str) -> None:
     result = cli("explain", code)

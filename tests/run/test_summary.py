@@ -12,7 +12,7 @@ import pytest
 from energylang.run.checks import chain_warnings
 from energylang.run.data import MemoryData
 from energylang.run.summary import COLUMNS, Summary, scalar_names, summarise, summarise_weighted
-from energylang.run.table import render
+from energylang.run.table import number_text, render
 
 RELATIVE = 1e-6
 
@@ -178,6 +178,23 @@ def test_warnings_name_the_worst_and_say_what_to_do() -> None:
     assert found[2].startswith("R_hat is above 1.01 for `x[0]`, `x[1]`, `x[2]` and 2 more")
     assert found[3].startswith("the effective sample size is below 400 for")
     assert len(found) == 4
+
+
+def test_a_chain_that_never_moved_is_said_so() -> None:
+    """A sweep of exact conditionals accepts everything, and may still go nowhere."""
+    moving = np.random.default_rng(1).normal(size=(3, 100))
+    lp, x = moving.copy(), moving.copy()
+    lp[1], x[1], lp[2] = -3.0, 1.0, -3.0
+    data = MemoryData({"sample_stats": {"acceptance_rate": np.ones((3, 100)), "lp": lp}, "posterior": {"x": x}})
+    summary = summarise([("x", moving)])
+    found = [warning for warning in chain_warnings(data, summary) if "moved" in warning]
+    assert [warning.partition(":")[0] for warning in found] == ["chain 1 never moved"]
+    data = MemoryData({"sample_stats": {"acceptance_rate": np.ones((3, 100)), "lp": lp}, "posterior": {"x": moving}})
+    assert not any("moved" in warning for warning in chain_warnings(data, summary))
+
+
+def test_a_zero_has_no_minus() -> None:
+    assert number_text(-0.0, "Mean", None) == "0"
 
 
 def test_predictive_draws_are_not_warned_of() -> None:
