@@ -139,16 +139,10 @@ def _arithmetic_range(operator: str, arguments: Sequence[Expr]) -> Range:
             a.open_low or b.open_high,
             a.open_high or b.open_low,
         )
+    if operator == "mul" and isinstance(a.low, Dim) and isinstance(b.low, Dim) and a.low == a.high and b.low == b.high:
+        return Range(a.low * b.low, a.low * b.low)
     low_a, low_b = a.number_low(), b.number_low()
     if low_a is not None and low_b is not None and low_a >= 0 and low_b >= 0:
-        if (
-            operator == "mul"
-            and a.low == a.high
-            and b.low == b.high
-            and isinstance(a.low, Dim)
-            and isinstance(b.low, Dim)
-        ):
-            return Range(a.low * b.low, a.low * b.low)
         whole = all(isinstance(bound, Dim) for bound in (a.low, a.high, b.low, b.high)) and operator == "mul"
         strict = (a.open_low or low_a > 0) and (b.open_low or low_b > 0 or operator == "div")
         if whole and isinstance(a.high, Dim) and isinstance(b.high, Dim):

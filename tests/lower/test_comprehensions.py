@@ -105,3 +105,12 @@ def test_gradients():
         step[place] = 1e-5
         values = [sum(v[i] * v[j] ** 2 for i in range(3) for j in range(4) if j > i) for v in (X + step, X - step)]
         assert float(found[place]) == pytest.approx((values[0] - values[1]) / 2e-5, rel=1e-4)
+
+
+@pytest.mark.parametrize("head", ["data r: int = 2", "const r = 2", "data w: real[r] = [1, 2]"])
+def test_a_multiple_of_a_size_is_a_size(head: str) -> None:
+    """In a function too, whose parameter is a size of the caller."""
+    source = "fn first(x: real[n], k) = sum(for j in 2 * k: (1 + j) * x[j % n])\nenergy e(x: real[6]) = first(x, r) + norm2(x)"
+    energy = energylang.compile(f"{head}\n{source}")["e"]
+    x = np.arange(6.0)
+    assert float(energy(x=x)) == 1 * 0 + 2 * 1 + 3 * 2 + 4 * 3 + 55
