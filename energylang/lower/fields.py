@@ -42,8 +42,8 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Fields:
-    """What is static about fields. Tables are in the order of ranks (`lower.neighbours`): `own_table` h, float[d, D], and
-    `matrix_table` M, float[D + m, D] with m rows of zeros, as many as the largest colour has sites.
+    """What is static about fields. Tables: `own_table` h, float[d, D], and `matrix_table` M, float[D + m, D], its rows in the order
+    of ranks (`lower.neighbours`), then m rows of zeros, as many as the largest colour has sites.
 
     covered: the numbers of the summands whose changes are known from fields. sites: how many sites have one.
     """
@@ -53,7 +53,7 @@ class Fields:
     sites: int
 
     def at(self, codes: Sequence[Array], orders: Sequence[Array], tables: Tables) -> tuple[Array, ...]:
-        """float[d, D] of each part: the fields of all sites. orders: of each code array, its sites in the order of ranks."""
+        """float[d, D] of each part: the fields of all sites. orders: of each code array its sites in the order of ranks."""
         return tuple(
             tables[own_table(number)] + _product(self._all(number, codes, orders, tables), tables[matrix_table(number)])
             for number in range(len(self.parts))
@@ -76,8 +76,8 @@ class Fields:
         return tuple(found)
 
     def changes(
-        self, fields: Sequence[Array] | None, group: int, now: Array, ranks: Any, codes: Sequence[Array],
-        orders: Sequence[Array], environment: Mapping[Symbol, Any], dims: Mapping[str, int], tables: Tables,
+        self, fields: Sequence[Array] | None, group: int, now: Array, sites: Array, ranks: Any, codes: Sequence[Array],
+        environment: Mapping[Symbol, Any], dims: Mapping[str, int], tables: Tables,
     ) -> list[Callable[[Array], Array]]:  # fmt: skip
         """By part the change of the energy, as a function of new values of some sites of a code array, int32[m].
 
@@ -88,26 +88,26 @@ class Fields:
             if part.group != group:
                 continue
             if fields is not None:
-                field = _columns(fields[number], ranks)
+                field = _columns(fields[number], sites)
             else:
                 rows = tables[matrix_table(number)][ranks]
-                everywhere = _features(part.cardinality, codes[group][orders[group]])
-                field = _columns(tables[own_table(number)], ranks) + _product(everywhere, rows.T)
+                everywhere = _features(part.cardinality, codes[group])
+                field = _columns(tables[own_table(number)], sites) + _product(everywhere, rows.T)
             scale = product(evaluate(part.scale, environment, dims))
             found.append(_changer(part.cardinality, scale, field, now))
         return found
 
     def change_at(
-        self, group: int, rank: int, now: np.ndarray, value: int, environment: Mapping[Symbol, Any],
+        self, group: int, site: int, rank: int, now: np.ndarray, value: int, environment: Mapping[Symbol, Any],
         dims: Mapping[str, int], tables: Mapping[str, np.ndarray],
     ) -> float:  # fmt: skip
-        """The change of the covered summands when one site takes a value, in float64. now: codes in the order of ranks."""
+        """The change of the covered summands when one site takes a value, in float64. now: the codes."""
         total = 0.0
         for number, part in enumerate(self.parts):
             if part.group == group:
                 everywhere = _phi(part.cardinality, now)
-                field = tables[own_table(number)][:, rank] + everywhere @ tables[matrix_table(number)][rank]
-                step = 1.0 * _phi(part.cardinality, np.asarray([value]))[:, 0] - everywhere[:, rank]
+                field = tables[own_table(number)][:, site] + everywhere @ tables[matrix_table(number)][rank]
+                step = 1.0 * _phi(part.cardinality, np.asarray([value]))[:, 0] - everywhere[:, site]
                 total += float(product(evaluate(part.scale, environment, dims, NUMPY)) * np.sum(step * field))
         return total
 
@@ -136,10 +136,9 @@ def _features(cardinality: int, codes: Array) -> Array:
     return _phi(cardinality, codes).astype(jnp.result_type(float))
 
 
-def _columns(array: Array, ranks: Any) -> Array:
-    if isinstance(ranks, slice):
-        return array[:, ranks]
-    return array.at[:, ranks].get(mode="promise_in_bounds", wrap_negative_indices=False)
+def _columns(array: Array, sites: Array) -> Array:
+    inside = jnp.minimum(sites, array.shape[1] - 1)
+    return array.at[:, inside].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
 def _product(left: Array, right: Array) -> Array:
@@ -177,8 +176,8 @@ def fields_of(
     for number, ((group, *_), one) in enumerate(together.items()):
         order = np.argsort(ranks[group])
         padding = int(np.diff(starts[group]).max())
-        tables[own_table(number)] = one.own[order].T
-        tables[matrix_table(number)] = np.pad(one.matrix[order][:, order], ((0, padding), (0, 0)))
+        tables[own_table(number)] = one.own.T
+        tables[matrix_table(number)] = np.pad(one.matrix[order], ((0, padding), (0, 0)))
     parts = tuple(Part(key[0], cardinalities[key[0]], one.scale) for key, one in together.items())
     sites = sum(sizes[group] for group in {part.group for part in parts})
     return Fields(parts, frozenset(found), sites), tables

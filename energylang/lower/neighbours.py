@@ -93,7 +93,7 @@ class Neighbours:
             p for key in self.direct for p in self._parts(key, group, now, ranks, codes, environment, dims, tables)
         ]
         fields = None if carried is None else carried.fields
-        parts += self.fields.changes(fields, group, now, ranks, codes, self._orders(tables), environment, dims, tables)
+        parts += self.fields.changes(fields, group, now, sites, ranks, codes, environment, dims, tables)
         totals = self._totals(environment, dims) if carried is None else carried.totals
         added = self._added(group, now, ranks, codes, environment, dims, tables)
         functions = []
@@ -119,7 +119,8 @@ class Neighbours:
     def carried(
         self, codes: Sequence[Array], environment: Mapping[Symbol, Any], dims: Mapping[str, int], tables: Tables
     ) -> Carried:
-        return Carried(self._totals(environment, dims), self.fields.at(codes, self._orders(tables), tables))
+        orders = [tables[order_table(group)] for group in range(len(self.cardinalities))]
+        return Carried(self._totals(environment, dims), self.fields.at(codes, orders, tables))
 
     def moved(
         self, group: int, colour: int | Array, codes: Sequence[Array], carried: Carried, values: Array,
@@ -139,9 +140,6 @@ class Neighbours:
         """float[S]: the sums over sites, those of each function in turn."""
         found = [v for summand in self.sums.values() for v in sum_values(summand, environment, dims)]
         return jnp.stack(found) if found else jnp.zeros(0)
-
-    def _orders(self, tables: Tables) -> list[Array]:
-        return [tables[order_table(group)] for group in range(len(self.cardinalities))]
 
     def _places(self, number: int) -> slice:
         start = sum(len(summand.sums) for other, summand in self.sums.items() if other < number)
