@@ -325,7 +325,7 @@ def _structure(found: dict[str, Any]) -> str:
     if found["reach"]:
         text += f"; a move changes the gains of at most {found['reach']:,} {'site' if found['reach'] == 1 else 'sites'}"
     if found["fields"]:
-        text += f"; the couplings of {found['fields']:,} sites are dense, so a matrix: sweeps carry what they add up to"
+        text += f"; the couplings of {found['fields']:,} sites are dense, so they are a matrix, and sweeps carry what they add up to"
     if found["states"] is not None:
         text += f"; {found['states']:,} configurations"
     return text

@@ -30,6 +30,13 @@ def test_explain_names_the_dims_and_the_lowered_program(cli: Cli, model: Path) -
     assert data["cost"]["gradient"] > 0
 
 
+def test_explain_names_dense_couplings(cli: Cli) -> None:
+    Path("d.energy").write_text("energy e(x: binary[6, 6]) = 0.4 * norm2(sum(x, axis = 0) - 1)\n")
+    out = " ".join(cli("explain", "d.energy").out.split())
+    assert "the couplings of 36 sites are dense, so they are a matrix, and sweeps carry what they add up to" in out
+    assert "36 discrete sites whose dense couplings a sweep carries along as one field a site" in out
+
+
 def test_explain_says_why_a_term_is_opaque(cli: Cli) -> None:
     Path("o.energy").write_text("energy e(s: spin[30]) = -log(2 + prod(s))\n")
     out = cli("explain", "o.energy").out
