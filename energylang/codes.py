@@ -486,7 +486,7 @@ _register(
         "E0710": ("wrong values in a call", "A compiled energy was called with missing, unknown or misshapen values."),
         "E0711": (
             "a node out of range",
-            "An edge of a graph names a node that is not there. Nodes of DIMACS and Matrix Market files are counted from 1, those of edge lists from 0 or, with `--data graph.txt,base=1` or a line `# base: 1` of the file, from 1; how many there are says the header, `nodes=N`, or the largest.",
+            "An edge of a graph names a node that is not there. Nodes of DIMACS and Matrix Market files are counted from 1, those of edge lists from 0 or, with `--data graph.txt,base=1` or a line `# base: 1` of the file, from 1; how many there are says the header, `nodes=N`, or the largest. In Python, edges are an array int[E, 2] with a weight for each or none.",
         ),
         "E0712": (
             "a self-loop",

@@ -209,6 +209,20 @@ def test_a_node_out_of_range_in_arrays():
 # --- Python ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("edges", [[[0, 1, 2]], [[0.5, 1]], "abc", [["a", "b"]], [[0, 1], [2]], [0, 1], 3])
+def test_what_is_no_array_of_edges(edges):
+    with pytest.raises(DiagnosticError, match="E0711") as stopped:
+        graphs.from_edges(edges, 3)
+    assert "int[E, 2]" in stopped.value.diagnostics[0].fix
+
+
+def test_a_weight_for_each_edge():
+    with pytest.raises(DiagnosticError, match=r"E0711.*2 edges.*shape \(1,\)"):
+        graphs.from_edges([[0, 1], [1, 2]], 3, [1.0])
+    with pytest.raises(DiagnosticError, match=r"E0707.*nowhere"):
+        graphs.read("nowhere.mtx")
+
+
 def test_networkx_graphs():
     graph = nx.Graph([("a", "b", {"weight": 2.0}), ("b", "c")])
     found = graphs.from_networkx(graph)

@@ -81,6 +81,8 @@ def read(path: str | Path, *, base: int | None = None, nodes: int | None = None,
             "E0717", f"`{path}` counts its nodes from 1, and `base = 0` says otherwise",
             cause="DIMACS and Matrix Market say so", fix="leave `base` away, or rename an edge list to end in `.edges`",
         )  # fmt: skip
+    if not path.exists():
+        fail("E0707", f"cannot read the graph file `{path}`", cause="there is no such file", fix="check the path")
     with path.open(encoding="utf-8-sig") as file:
         lines = enumerate(map(str.strip, file), 1)
         if suffix in DIMACS:

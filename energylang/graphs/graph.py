@@ -85,8 +85,7 @@ def from_edges(
     once in each direction, with one weight, it is one edge. Raises DiagnosticError E0711 to E0713, E0715.
     """
     wording = wording or Wording(lambda row: f"edge {row}", "`simplify = True` leaves it out")
-    edges = np.asarray(edges, dtype=np.int64).reshape(-1, 2)
-    weights = None if weights is None else np.asarray(weights, dtype=np.float64)
+    edges, weights = _arrays(edges, weights)
     if not len(edges):
         fail(
             "E0715", "the graph has no edges", cause="nothing would couple its nodes",
@@ -97,6 +96,30 @@ def from_edges(
     edges, weights = _without_loops(edges, weights, simplify, wording)
     edges, weights = _each_once(edges, weights, n, simplify, wording)
     return Graph(n, edges, weights)
+
+
+def _arrays(edges: Any, weights: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    """int64[E, 2] and float64[E], or None."""
+    found: np.ndarray
+    try:
+        found = np.asarray(edges)
+        found = found.reshape(0, 2) if found.size == 0 else found
+        whole = found.dtype.kind in "iu" or (found.dtype.kind == "f" and bool(np.all(found == np.round(found))))
+        weights = None if weights is None else np.asarray(weights, dtype=np.float64)
+    except (ValueError, TypeError):
+        found, whole = np.empty(0), False
+    if not whole or found.ndim != 2 or found.shape[1] != 2:
+        fail(
+            "E0711", "the edges are no pairs of nodes", cause="an edge is two whole numbers, and rows have two entries",
+            fix="give an array int[E, 2] such as `[[0, 1], [1, 2]]`; `from_networkx` takes graphs whose nodes have names",
+        )  # fmt: skip
+    if weights is not None and weights.shape != (len(found),):
+        fail(
+            "E0711",
+            f"there are {len(found):,} edges, and weights of shape {weights.shape}",
+            fix="give one weight for each edge",
+        )
+    return found.astype(np.int64), weights
 
 
 def fail(code: str, message: str, *, cause: str = "", fix: str = "") -> NoReturn:
