@@ -1,20 +1,33 @@
-"""`gwg`, `pas`, `dmala`, `dlmc` and `dlmc_forward` against faithful JAX versions of the algorithms of DISCS (2023).
+"""`auto` and the informed samplers against hand-written JAX, thrml and faithful JAX versions of the algorithms of DISCS (2023).
 
-`python -m benchmarks.against_discs`. The target is DISCS's hot Ising model: 50x50, open boundary, coupling 0.5, fields
-1.5 U(-1, 1) + 0.5 inside a circle and - 0.5 outside. Each peer is written from the paper's formulas as DISCS computes them: the
-value and the gradient of the log density at x and at the proposal, Gumbel noise over all sites for `gwg` and `pas`, JAX's own
-random numbers. It has the number of flips or the step size that our warm-up found, as constants, so that nothing is adapted on
-its side, and for `pas` our bound on the number of flips. (The published code is slower than these; discrete.md of the project's notes has figures.)
+`python -m benchmarks.against_discs --target ising potts rbm_joint rbm fhmm [--peer-python PATH] [--sample] [--out FOLDER]`
 
-Both sides are kernels in a loop, compiled before the clock starts, 16 lanes, in turn. ESS is that of the number of sites that
-differ from one random configuration, by one estimator, of one long run of each side: of 1,000 steps it scatters by a third.
+Targets are those of `benchmarks.discs` in its default size. What is compared with is in `benchmarks/discs/peers.py` and
+`thrml_sweeps.py` (for which PATH is an interpreter that has thrml). DISCS's algorithms have the number of flips or the step size that our
+warm-up found, as constants, so that nothing is adapted on their side, and for `pas` our bound on the number of flips. (The published code
+is slower than these; discrete.md of the project's notes has figures.)
+
+All sides are kernels in a loop, compiled before the clock starts, 16 lanes, in turn; XLA runs each on as many cores as it will. With
+`--sample`, `auto` is `sample` as a user calls it, draws kept, and what is written by hand runs half of the lanes in each of two threads.
+ESS is that of the number of sites that differ from one random configuration (of an RBM, visible ones), by one estimator, of one long
+run of each side that starts in the law; what it says is kept in FOLDER, so that a second call only takes the time. An informed sampler
+and its faithful version are the same chain but for rounding, so that their ratio is that of the steps a second; what differs in their
+ESS is noise.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -23,6 +36,10 @@ import jax.numpy as jnp
 import numpy as np
 
 import energylang
+from benchmarks.discs.peers import BY_HAND, Algorithms, ByHand, Step
+from benchmarks.discs.targets import SIZES, Target
+from energylang.catalog import build
+from energylang.methods.auto import choose
 from energylang.methods.dlmc import Dlmc, DlmcForward
 from energylang.methods.dmala import Dmala
 from energylang.methods.gwg import Gwg
@@ -31,224 +48,364 @@ from energylang.model import Phase, Point, fold
 from energylang.run.executables import CPU_OPTIONS
 from energylang.run.mixing import effective_size, split_chains
 
-SIDE, CHAINS = 50, 16
-SITES = SIDE * SIDE
-TEXT = f"""
-data b: real[{SIDE}, {SIDE}]
-energy e(s: spin[{SIDE}, {SIDE}]) = -0.5 * (sum(s[1:, :] * s[:-1, :]) + sum(s[:, 1:] * s[:, :-1])) + sum(b * s)
-"""
+CHAINS = 16
+MOST = 20_000
+"""Steps of one call."""
+LOOKS = 40
+"""Times that the energy is computed in a long run."""
 
-
-def fields() -> np.ndarray:
-    random = np.random.default_rng(0)
-    row, column = np.meshgrid(*(np.linspace(-1, 1, SIDE),) * 2, indexing="ij")
-    return 1.5 * random.uniform(-1, 1, (SIDE, SIDE)) + np.where(row**2 + column**2 < 0.5, 0.5, -0.5)
-
-
-# --- the peers: steps of int32[SITES] in {0, 1} -------------------------------------------------------------------
-
-
-def _log_density(x: Any) -> Any:
-    s = (2.0 * x - 1.0).reshape(SIDE, SIDE)
-    pairs = jnp.sum(s[1:] * s[:-1]) + jnp.sum(s[:, 1:] * s[:, :-1])
-    return 0.5 * pairs - jnp.sum(jnp.asarray(fields(), jnp.float32) * s)
-
-
-def _flips(x: Any) -> tuple[Any, Any]:
-    """The log density and the gain of flipping each site."""
-    value, slope = jax.value_and_grad(_log_density)(x.astype(jnp.float32))
-    return value, (1 - 2 * x) * slope
-
-
-def _decide(key: Any, log_ratio: Any, y: Any, x: Any) -> Any:
-    return jnp.where(jnp.log(jax.random.uniform(key)) < log_ratio, y, x)
-
-
-def gwg(flips: int) -> Callable[[Any, Any], Any]:
-    """`flips` draws with replacement; what is drawn is flipped once."""
-
-    def step(x: Any, key: Any) -> Any:
-        draw, decide = jax.random.split(key)
-        before, gains = _flips(x)
-        forward = jax.nn.log_softmax(gains / 2)
-        drawn = jax.random.categorical(draw, forward, shape=(flips,))
-        y = jnp.where(jnp.zeros(SITES, bool).at[drawn].set(True), 1 - x, x)
-        after, gains = _flips(y)
-        backward = jax.nn.log_softmax(gains / 2)
-        return _decide(decide, after - before + jnp.sum(backward[drawn] - forward[drawn]), y, x)
-
-    return step
-
-
-def pas(flips: int, most: int) -> Callable[[Any, Any], Any]:
-    """`flips` sites without replacement by Gumbel noise, of `most` that are drawn, since an adaptive number is no constant.
-
-    Plackett and Luce forward, in reverse order backward.
-    """
-    used = jnp.arange(most) < flips
-
-    def ordered(logits: Any, chosen: Any, reverse: bool) -> Any:
-        own = jnp.where(used, logits[chosen], -jnp.inf)
-        rest = jax.nn.logsumexp(logits.at[jnp.where(used, chosen, SITES)].set(-jnp.inf, mode="drop"))
-        left = jnp.logaddexp(rest, jax.lax.cumlogsumexp(own, reverse=not reverse))
-        return jnp.sum(jnp.where(used, own - left, 0.0))
-
-    def step(x: Any, key: Any) -> Any:
-        draw, decide = jax.random.split(key)
-        before, gains = _flips(x)
-        _, chosen = jax.lax.top_k(gains / 2 + jax.random.gumbel(draw, (SITES,)), most)
-        y = x.at[jnp.where(used, chosen, SITES)].set(1 - x[chosen], mode="drop")
-        after, back = _flips(y)
-        return _decide(
-            decide, after - before + ordered(back / 2, chosen, True) - ordered(gains / 2, chosen, False), y, x
-        )
-
-    return step
-
-
-def factorised(move: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
-    """Every site flips by itself. move: from gains to probabilities."""
-
-    def log_proposal(chance: Any, changed: Any) -> Any:
-        chance = jnp.clip(chance, 1e-12, 1 - 1e-7)
-        return jnp.sum(jnp.where(changed, jnp.log(chance), jnp.log1p(-chance)))
-
-    def step(x: Any, key: Any) -> Any:
-        draw, decide = jax.random.split(key)
-        before, gains = _flips(x)
-        forward = move(gains)
-        changed = jax.random.bernoulli(draw, forward)
-        y = jnp.where(changed, 1 - x, x)
-        after, gains = _flips(y)
-        return _decide(
-            decide, after - before + log_proposal(move(gains), changed) - log_proposal(forward, changed), y, x
-        )
-
-    return step
-
-
-def dmala(tau: float) -> Callable[[Any, Any], Any]:
-    return factorised(lambda gain: jax.nn.sigmoid(jnp.log(tau) + gain / 2))
-
-
-def dlmc(tau: float) -> Callable[[Any, Any], Any]:
-    def move(gain: Any) -> Any:
-        share = jax.nn.sigmoid(gain)
-        return share * (1 - jnp.exp(-tau * jnp.exp(gain / 2) / share))
-
-    return factorised(move)
-
-
-def dlmc_forward(tau: float) -> Callable[[Any, Any], Any]:
-    return factorised(lambda gain: jnp.minimum(tau * jnp.exp(gain / 2), jax.nn.sigmoid(gain)))
-
-
-PAIRS: dict[str, tuple[Any, Callable[[Any], Callable[[Any, Any], Any]]]] = {
-    "gwg": (Gwg(), lambda tune: gwg(1)),
-    "gwg, adaptive": (Gwg(flips=32, adaptive=True), lambda tune: gwg(max(1, round(float(tune.flips.mean()))))),
-    "pas": (Pas(), lambda tune: pas(max(1, round(float(tune.flips.mean()))), Pas().longest(SITES))),
-    "dmala": (Dmala(), lambda tune: dmala(float(tune.step_size.mean()))),
-    "dlmc": (Dlmc(), lambda tune: dlmc(float(tune.step_size.mean()))),
-    "dlmc_forward": (DlmcForward(), lambda tune: dlmc_forward(float(tune.step_size.mean()))),
+PAIRS: dict[str, tuple[Any, Callable[[Algorithms, Any], Step]]] = {
+    "gwg": (Gwg(), lambda peer, tune: peer.gwg(1)),
+    "gwg, adaptive": (
+        Gwg(flips=32, adaptive=True),
+        lambda peer, tune: peer.gwg(max(1, round(float(tune.flips.mean())))),
+    ),
+    "pas": (
+        Pas(),
+        lambda peer, tune: peer.pas(max(1, round(float(tune.flips.mean()))), Pas().longest(peer.model.sites)),
+    ),
+    "dmala": (Dmala(), lambda peer, tune: peer.dmala(float(tune.step_size.mean()))),
+    "dlmc": (Dlmc(), lambda peer, tune: peer.dlmc(float(tune.step_size.mean()))),
+    "dlmc_forward": (DlmcForward(), lambda peer, tune: peer.dlmc_forward(float(tune.step_size.mean()))),
 }
 
 
-# --- measuring ----------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Size:
+    """What a long run says. per_step: ESS of a step of one chain; energy: its mean, and the error of that."""
+
+    per_step: float
+    energy: float
+    error: float
 
 
-def warmed(kernel: Any, target: Any, steps: int) -> tuple[Any, Any]:
-    """Tuning and state of every lane after warm-up."""
-
-    def lane(target: Any, code: Any, number: Any) -> tuple[Any, Any]:
-        key = fold(jax.random.key(0), number)
-        off = jnp.asarray(False)
-
-        def step(at: Any, carry: Any) -> Any:
-            tune, memory, state = carry
-            state, info = kernel.step(target, tune, state, fold(key, at))
-            phase = Phase(~off, off, off, at == steps - 1, (at + 1) / steps)
-            return (*kernel.adapt(phase, tune, memory, state, info), state)
-
-        start = (*kernel.tuning(target), kernel.init(target, Point(jnp.zeros(0), (code,)), key))
-        tune, _, state = jax.lax.fori_loop(0, steps, step, start)
-        return tune, state
-
-    code = jax.random.randint(jax.random.key(3), (CHAINS, SITES), 0, 2, dtype=jnp.int32)
-    return jax.jit(jax.vmap(lane, in_axes=(None, 0, 0)))(target, code, jnp.arange(CHAINS, dtype=jnp.uint32))
+def size_of(distance: np.ndarray, energies: np.ndarray) -> Size:
+    """From float[chains, steps] and [chains, looks]."""
+    per_step = float(effective_size(split_chains(np.asarray(distance, np.float64)[None]))[0]) / distance.size
+    means = energies.mean(axis=1)
+    return Size(per_step, float(means.mean()), float(means.std(ddof=1) / np.sqrt(len(means))))
 
 
-def looped(advance: Callable[..., Any], where: Callable[[Any], Any], given: Any, start: Any, most: int) -> Any:
-    """A call with a seed and a number of steps, at most `most`, that gives float[CHAINS, steps] of all lanes from `start`."""
-    probe = jax.random.randint(jax.random.key(99), (SITES,), 0, 2, dtype=jnp.int32)
+class Case:
+    """A target, compiled and by hand, and states of its law to start from."""
 
-    def lane(given: Any, own: Any, number: Any, seed: Any, steps: Any) -> Any:
-        key = fold(jax.random.key(seed), number)
+    def __init__(self, name: str):
+        self.name = name
+        self.described: Target = SIZES["default"][name]()
+        self.model: ByHand = BY_HAND[name](self.described)
+        self.energy = energylang.compile(self.described.source(), data=self.described.all_data())["target"]
+        self.target = self.energy.target()
+        reference = self.described.all_data()["reference"]
+        self.reference = np.searchsorted(self.described.values, reference).reshape(-1).astype(np.int32)
+        self.require_same_energies()
+        self.start = self.arrived()
 
-        def step(at: Any, carry: Any) -> Any:
-            state, series = carry
-            state = advance(given, own[0], state, fold(key, at))
-            return state, series.at[at].set((where(state) != probe).sum().astype(jnp.float32))
+    def require_same_energies(self) -> None:
+        """The log density by hand is ours, up to a constant, at random states."""
+        x = np.random.default_rng(5).integers(0, self.model.values, (8, self.model.sites)).astype(np.int32)
+        theirs = np.asarray(jax.vmap(self.by_hand)(x))
+        ours = np.asarray(jax.vmap(lambda c: self.target.log_density(Point(jnp.zeros(0), (c,))))(x))
+        apart = np.ptp(theirs - ours)
+        if apart > 1e-4 * np.abs(ours).max():
+            raise SystemExit(f"{self.name}: log densities differ by {apart}")
 
-        return jax.lax.fori_loop(0, steps, step, (own[1], jnp.zeros(most)))[1]
+    def by_hand(self, x: Any) -> Any:
+        two = self.model.values == 2
+        return self.model.log_density(x.astype(jnp.float32) if two else jax.nn.one_hot(x, self.model.values))
 
-    lanes = jnp.arange(CHAINS, dtype=jnp.uint32)
-    program = jax.jit(jax.vmap(lane, in_axes=(None, 0, 0, None, None)))
-    compiled = program.lower(given, start, lanes, np.int32(0), np.int32(1)).compile(compiler_options=CPU_OPTIONS)
+    def arrived(self, sweeps: int = 2000) -> Any:
+        """States after many sweeps from uniform ones."""
+        sweep = next(iter(self.model.sweeps.values()))
 
-    def go(seed: int, steps: int) -> Any:
-        return jax.block_until_ready(compiled(given, start, lanes, np.int32(seed), np.int32(steps)))[:, :steps]
+        def lane(x: Any, number: Any) -> Any:
+            key = fold(jax.random.key(4), number)
+            return jax.lax.fori_loop(0, sweeps, lambda i, x: sweep(x, fold(key, i)), x)
 
-    return go
+        code = jax.random.randint(jax.random.key(3), (CHAINS, self.model.sites), 0, self.model.values, dtype=jnp.int32)
+        return jax.jit(jax.vmap(lane))(code, jnp.arange(CHAINS, dtype=jnp.uint32))
+
+    def warmed(self, kernel: Any, steps: int) -> tuple[Any, Any]:
+        """Tuning and state of every lane after warm-up."""
+
+        def lane(target: Any, code: Any, number: Any) -> tuple[Any, Any]:
+            key = fold(jax.random.key(0), number)
+            off = jnp.asarray(False)
+
+            def step(at: Any, carry: Any) -> Any:
+                tune, memory, state = carry
+                state, info = kernel.step(target, tune, state, fold(key, at))
+                phase = Phase(~off, off, off, at == steps - 1, (at + 1) / steps)
+                return (*kernel.adapt(phase, tune, memory, state, info), state)
+
+            start = (*kernel.tuning(target), kernel.init(target, Point(jnp.zeros(0), (code,)), key))
+            tune, _, state = jax.lax.fori_loop(0, steps, step, start)
+            return tune, state
+
+        lanes = jnp.arange(CHAINS, dtype=jnp.uint32)
+        return jax.jit(jax.vmap(lane, in_axes=(None, 0, 0)))(self.target, self.start, lanes)
+
+    def looped(
+        self, advance: Callable[..., Any], where: Callable[[Any], Any], given: Any, start: Any, threads: int
+    ) -> Any:
+        """A call with a seed, a number of steps, and after how many to look at the energy.
+
+        It gives float[CHAINS, steps] distances and energies [CHAINS, looks] from `start`, of which each thread has a share of the lanes.
+        """
+        counted = len(self.reference)
+
+        def lane(given: Any, own: Any, number: Any, seed: Any, steps: Any, every: Any) -> Any:
+            key = fold(jax.random.key(seed), number)
+
+            def step(at: Any, carry: Any) -> Any:
+                state, series, energies = carry
+                state = advance(given, own[0], state, fold(key, at))
+                x = where(state)
+                distance = (x[:counted] != self.reference).sum().astype(jnp.float32)
+                energies = jax.lax.cond(
+                    (at + 1) % every == 0,
+                    lambda: energies.at[at // every].set(-self.by_hand(x), mode="drop"),
+                    lambda: energies,
+                )
+                return state, series.at[at].set(distance), energies
+
+            return jax.lax.fori_loop(0, steps, step, (own[1], jnp.zeros(MOST), jnp.zeros(LOOKS)))[1:]
+
+        program = jax.jit(jax.vmap(lane, in_axes=(None, 0, 0, None, None, None)))
+        share = CHAINS // threads
+        parts = [jax.tree.map(lambda leaf, t=t: leaf[t * share : (t + 1) * share], start) for t in range(threads)]
+        lanes = [jnp.arange(t * share, (t + 1) * share, dtype=jnp.uint32) for t in range(threads)]
+        numbers = (np.int32(0), np.int32(1), np.int32(1))
+        compiled = program.lower(given, parts[0], lanes[0], *numbers).compile(compiler_options=CPU_OPTIONS)
+        pool = ThreadPoolExecutor(threads)
+
+        def go(seed: int, steps: int, every: int = MOST) -> Any:
+            def one(part: Any, lanes: Any) -> Any:
+                return jax.block_until_ready(
+                    compiled(given, part, lanes, np.int32(seed), np.int32(steps), np.int32(every))
+                )
+
+            found = list(pool.map(one, parts, lanes)) if threads > 1 else [one(parts[0], lanes[0])]
+            return [np.concatenate([np.asarray(f[i]) for f in found]) for i in (0, 1)]
+
+        return go
+
+    def kernel(self, kernel: Any, warmed: tuple[Any, Any]) -> Any:
+        return self.looped(lambda t, u, s, k: kernel.step(t, u, s, k)[0], lambda s: s.x.code[0], self.target, warmed, 1)
+
+    def steps(self, step: Step, threads: int = 1) -> Any:
+        start = (jnp.zeros(CHAINS), self.start)
+        return self.looped(lambda _, u, x, k: step(x, k), lambda x: x, (), start, threads)
 
 
-def compare(name: str, warmup: int, length: int, steps: int, rounds: int) -> None:
-    """One line for each side and one for the ratio."""
-    kernel, peer = PAIRS[name]
-    target = energylang.compile(TEXT, data={"b": fields()})["e"].target()
-    tune, state = warmed(kernel, target, warmup)
-    reference = peer(tune)
-    sides = {
-        "energylang": looped(lambda t, u, s, k: kernel.step(t, u, s, k)[0], lambda s: s.x.code[0], target, (tune, state), length),
-        "faithful": looped(lambda _, u, x, k: reference(x, k), lambda x: x, (), (jnp.zeros(CHAINS), state.x.code[0]), length),
-    }  # fmt: skip
-    size = {}
-    for side, go in sides.items():
-        series = np.asarray(go(0, length), np.float64)
-        size[side] = float(effective_size(split_chains(series[None]))[0]) / series.size
-    walls: dict[str, list[float]] = {side: [] for side in sides}
+class Sampled:
+    """`sample` with the method that it chooses: its call gives the seconds of sampling."""
+
+    def __init__(self, case: Case):
+        self.case = case
+
+    def run(self, seed: int, steps: int) -> tuple[float, np.ndarray, np.ndarray]:
+        run = self.case.energy.sample(draws=steps, warmup=100, chains=CHAINS, seed=seed)
+        spent = run.sampling_time * steps / (100 + steps)
+        return spent, np.asarray(run["distance"]), np.asarray(run.stats("model_energy"), float)
+
+
+class Thrml:
+    """thrml in its own interpreter."""
+
+    def __init__(self, case: Case, python: str, sweeps: int):
+        self.folder = tempfile.TemporaryDirectory()
+        self.case, self.sweeps = case, sweeps
+        data = {n: np.asarray(v) for n, v in case.described.data.items()}
+        np.savez(
+            Path(self.folder.name) / "thrml.npz", allow_pickle=False, start=np.asarray(case.start), reference=case.reference, **data
+        )  # fmt: skip
+        # The other interpreter must not find this project's dependencies before its own.
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        command = [
+            python,
+            str(Path(__file__).parent / "discs" / "thrml_sweeps.py"),
+            self.folder.name,
+            case.name,
+            str(sweeps),
+        ]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        self.version = self._read()["version"]
+
+    def _read(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        return json.loads(self.process.stdout.readline())
+
+    def run(self, seed: int) -> tuple[float, np.ndarray, np.ndarray]:
+        """Seconds, distances, energies."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{seed}\n")
+        self.process.stdin.flush()
+        spent = self._read()["wall"]
+        with np.load(Path(self.folder.name) / "drawn.npz") as drawn:
+            distance, last = drawn["distance"], drawn["last"]
+        return spent, distance, -np.asarray(jax.vmap(jax.vmap(self.case.by_hand))(last))
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+        self.folder.cleanup()
+
+
+@dataclass
+class Known:
+    """Sizes that an earlier call found, in a file."""
+
+    path: Path
+
+    def get(self, key: str, find: Callable[[], Size]) -> Size:
+        known = json.loads(self.path.read_text()) if self.path.exists() else {}
+        if key not in known:
+            known[key] = asdict(find())
+            self.path.write_text(json.dumps(known, indent=1))
+        return Size(**known[key])
+
+
+def long_run(go: Any, seconds: float) -> Size:
+    """Of about so many seconds, at most MOST steps."""
+    go(1, 20)
+    began = time.perf_counter()
+    go(1, 20)
+    steps = int(np.clip(20 * seconds / (time.perf_counter() - began), 200, MOST))
+    return size_of(*(part[:, :most] for part, most in zip(go(0, steps, steps // LOOKS), (steps, LOOKS), strict=True)))
+
+
+def timed(sides: dict[str, Callable[[int], float]], rounds: int) -> dict[str, list[float]]:
+    """Steps of all chains a second, round after round in turn. A side: from a seed to its rate."""
+    found: dict[str, list[float]] = {side: [] for side in sides}
     for number in range(rounds):
-        for side, go in sides.items():
-            began = time.perf_counter()
-            go(1 + number, steps)
-            walls[side].append(time.perf_counter() - began)
-    made = CHAINS * steps
-    rates = {side: made / median(found) for side, found in walls.items()}
-    gain = size["energylang"] / size["faithful"]
-    ratios = sorted(gain * b / a for a, b in zip(walls["energylang"], walls["faithful"], strict=True))
-    settings = ", ".join(f"{field} {float(value.mean()):.3g}" for field, value in tune._asdict().items())
+        for side, rate in sides.items():
+            found[side].append(rate(number + 1))
+    return found
+
+
+def rate_of(go: Any, seconds: float) -> Callable[[int], float]:
+    """The rate of rounds of about so many seconds each."""
+
+    @cache
+    def steps() -> int:
+        go(1, 20)
+        began = time.perf_counter()
+        go(1, 20)
+        return int(np.clip(20 * seconds / (time.perf_counter() - began), 20, MOST))
+
+    def rate(seed: int) -> float:
+        count = steps()
+        began = time.perf_counter()
+        go(seed, count)
+        return CHAINS * count / (time.perf_counter() - began)
+
+    return rate
+
+
+def line(case: Case, sampler: str, settings: str, rate: float, size: Size, ratio: str) -> None:
     print(
-        f"| `{name}` | {settings} | {rates['energylang']:,.0f} / {rates['faithful']:,.0f} | "
-        f"{1000 * size['energylang']:.1f} / {1000 * size['faithful']:.1f} | "
-        f"{rates['energylang'] * size['energylang']:,.0f} / {rates['faithful'] * size['faithful']:,.0f} | "
-        f"{median(ratios):.1f} ({ratios[0]:.1f} to {ratios[-1]:.1f}) |",
+        f"| {case.name} | {sampler} | {settings} | {rate:,.0f} | {1000 * size.per_step:,.2f} | {rate * size.per_step:,.1f}"
+        f" | {ratio} | {size.energy:,.1f} ± {size.error:.1f} |",
         flush=True,
     )
 
 
+def ratio_of(ours: list[float], theirs: list[float], gain: float) -> str:
+    """Median and range over neighbours in time."""
+    ratios = sorted(gain * a / b for a, b in zip(ours, theirs, strict=True))
+    return f"{median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+
+
+def compare_informed(case: Case, known: Known, options: argparse.Namespace) -> None:
+    """A line for each side of each algorithm."""
+    peer = Algorithms(case.model)
+    for name in options.sampler:
+        kernel, faithful = PAIRS[name]
+        tune, state = case.warmed(kernel, options.warmup)
+        sides = {
+            f"`{name}`": case.kernel(kernel, (tune, state)),
+            f"{name}, faithful": case.steps(faithful(peer, tune)),
+        }
+        settings = ", ".join(f"{field} {float(value.mean()):.3g}" for field, value in tune._asdict().items())
+        sizes = {
+            side: known.get(f"{case.name}/{side}", lambda go=go: long_run(go, options.seconds))
+            for side, go in sides.items()
+        }
+        rates = timed({side: rate_of(go, options.round) for side, go in sides.items()}, options.rounds)
+        for number, (side, found) in enumerate(rates.items()):
+            ratio = "" if number else ratio_of(*rates.values(), 1.0)
+            line(case, side, settings, median(found), sizes[side], ratio)
+
+
+def compare_auto(case: Case, known: Known, options: argparse.Namespace) -> None:
+    """`auto`, what is written by hand, and thrml; ratios to `auto`."""
+    call, _ = choose(case.energy.compiled.program.facts_to_choose, "sample")
+    auto = f"`auto`: `{call.name}`"
+    sides: dict[str, Callable[[int], float]] = {}
+    sizes: dict[str, Size] = {}
+    if not options.sample:
+        kernel = build(call)
+        go = case.kernel(kernel, case.warmed(kernel, options.warmup))
+        sides[auto] = rate_of(go, options.round)
+        sizes[auto] = known.get(f"{case.name}/{call.name}", lambda: long_run(go, options.seconds))
+    else:
+        sampled = Sampled(case)
+        spent, _, _ = sampled.run(0, 200)
+        count = int(np.clip(200 * options.round / spent, 200, MOST))
+        sizes[auto] = known.get(
+            f"{case.name}/{call.name}, sample",
+            lambda: size_of(*sampled.run(0, int(np.clip(200 * options.seconds / spent, 200, MOST)))[1:]),
+        )
+        sides[auto] = lambda seed: CHAINS * count / sampled.run(seed, count)[0]
+    for name, sweep in case.model.sweeps.items():
+        go = case.steps(sweep, 1 + options.sample)
+        sides[name] = rate_of(go, options.round)
+        sizes[name] = known.get(f"{case.name}/{name}", lambda go=go: long_run(go, options.seconds))
+    thrml = None
+    if options.peer_python and case.name not in ("fhmm", "rbm"):
+        thrml = Thrml(case, options.peer_python, options.sweeps)
+        name = f"thrml {thrml.version}"
+        sizes[name] = known.get(f"{case.name}/{name}", lambda: size_of(*thrml.run(0)[1:]))
+        sides[name] = lambda seed: CHAINS * thrml.sweeps / thrml.run(seed)[0]
+    rates = timed(sides, options.rounds)
+    if thrml:
+        thrml.close()
+    for side, found in rates.items():
+        ratio = "" if side == auto else ratio_of(rates[auto], found, sizes[auto].per_step / sizes[side].per_step)
+        line(case, side, "", median(found), sizes[side], ratio)
+
+
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("methods", nargs="*", default=list(PAIRS), help="which of them")
-    options.add_argument("--warmup", type=int, default=1000)
-    options.add_argument(
-        "--length", type=int, default=8000, help="steps for the ESS of each side, which no clock counts"
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--target", nargs="*", default=list(BY_HAND), choices=list(BY_HAND))
+    parser.add_argument("--sampler", nargs="*", default=["auto", *PAIRS], help="`auto` and names of algorithms")
+    parser.add_argument(
+        "--sample", action="store_true", help="`auto` as `sample`, and half of the lanes in each of two threads"
     )
-    options.add_argument("--steps", type=int, default=500, help="steps of a timed round")
-    options.add_argument("--rounds", type=int, default=7)
-    chosen = options.parse_args()
-    print("| method | tuning | steps a second, ours / faithful | ESS per 1,000 steps | ESS a second | ratio |")
-    print("|---|---|---|---|---|---|")
-    for name in chosen.methods:
-        compare(name, chosen.warmup, max(chosen.length, chosen.steps), chosen.steps, chosen.rounds)
+    parser.add_argument("--peer-python", help="an interpreter that has thrml")
+    parser.add_argument("--warmup", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=6.0, help="of the run of each side that gives its ESS")
+    parser.add_argument("--round", type=float, default=0.5, help="seconds of a timed round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sweeps", type=int, default=1000, help="of thrml")
+    parser.add_argument("--out", type=Path, default=Path("discs"), help="the folder of what long runs said")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    known = Known(options.out / "against_discs.json")
+    print(
+        "| target | sampler | tuning | steps a second | ESS per 1,000 steps | ESS a second | ours over theirs | mean energy |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    with_auto = "auto" in options.sampler
+    options.sampler = [name for name in options.sampler if name != "auto" and not options.sample]
+    for name in options.target:
+        case = Case(name)
+        if with_auto:
+            compare_auto(case, known, options)
+        compare_informed(case, known, options)
 
 
 if __name__ == "__main__":

@@ -244,11 +244,14 @@ class Forested(Target, Protocol):
         ...
 
     def tree_tables(self, x: Point) -> Any:
-        """What drawing needs that no code changes; x is needed for its other variables."""
+        """What drawing goes by, at x: it is passed on from group to group."""
         ...
 
-    def redrawn(self, x: Point, kind: int, number: Array, tables: Any, key: PRNGKey) -> Point:
-        """The Point with group `number` of a kind drawn anew from its law given everything else, exactly."""
+    def redrawn(self, x: Point, kind: int, number: Array, tables: Any, key: PRNGKey) -> tuple[Point, Any]:
+        """The Point with group `number` of a kind drawn anew from its law given everything else, exactly, and the tables there.
+
+        All groups of a sweep may have one key: each takes numbers of its own.
+        """
         ...
 
 

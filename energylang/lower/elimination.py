@@ -71,7 +71,9 @@ class Elimination:
         """The variables, drawn together from their law given everything else, as values in the language."""
         _, unary, tables = self.factors.tables(environment, backend, evaluate)
         if isinstance(self.plan, Forest):
-            codes = self.plan.draw(unary, self._pairs(tables, backend), key)
+            from energylang.lower.forest_draws import drawn
+
+            codes = drawn(self.plan, unary, self._pairs(tables, backend), key)
         else:
             codes = self._draw_by_order(self._by_order(unary, tables, backend)[1], key)
         return {variable: slot.value((codes,)) for variable, slot in self.factors.slots.items()}

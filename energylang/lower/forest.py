@@ -6,9 +6,9 @@ partners are trees of one. Trees of about the same depth go through one recursio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,13 +36,18 @@ class Group:
     def width(self) -> int:
         return self.sites.shape[1]
 
+    @cached_property
+    def straight(self) -> bool:
+        """Whether every parent stands in its child's place, as in chains."""
+        return np.array_equal(self.parents[1:], np.broadcast_to(np.arange(self.width), self.parents[1:].shape))
+
     def energies(self, unary: Any, count: int, backend: Backend) -> Any:
         """float[depth, width, K] of each place: where there is no site, one value that costs nothing."""
         places = self.sites.reshape(-1)
         if (places == count).any():
             nobody = np.where(np.arange(unary.shape[-1]) == 0, 0.0, np.inf)[None]
             unary = backend.xp.concatenate([unary, backend.xp.asarray(nobody, unary.dtype)])
-        return _rows(unary, places).reshape(*self.sites.shape, -1)
+        return taken(unary, places).reshape(*self.sites.shape, -1)
 
     def couplings(self, pairs: Any, count: int, backend: Backend) -> Any:
         """float[depth - 1, width, K, K] from the deepest level upwards, zero where there is no edge; [1, 1, K, K] where
@@ -55,7 +60,7 @@ class Group:
             return backend.xp.where(missing.reshape(*self.edges[1:].shape, 1, 1), 0.0, pairs)
         if missing.any():
             pairs = backend.xp.concatenate([pairs, backend.xp.zeros((1, *pairs.shape[1:]), pairs.dtype)])
-        return _rows(pairs, edges).reshape(self.depth - 1, self.width, *pairs.shape[1:])
+        return taken(pairs, edges).reshape(self.depth - 1, self.width, *pairs.shape[1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,44 +101,10 @@ class Forest:
         for group in self.groups:
             here = group.energies(unary, self.count, backend)
             if group.depth > 1:
-                messages, offset, _ = _upwards(group, here, group.couplings(pairs, self.edges, backend), backend)
+                messages, offset, _ = upwards(group, here, group.couplings(pairs, self.edges, backend), backend)
                 here, total = here[0] + messages, total + offset
             total = total + backend.xp.sum(summed_out(backend, here, -1))
         return total
-
-    def draw(self, unary: Any, pairs: Any, key: Any) -> Any:
-        """int32[sites]: a code for every site, drawn jointly: roots first, then each site given its parent."""
-        import jax
-        import jax.numpy as jnp
-
-        from energylang.lower.operations import JAX
-
-        codes = jnp.zeros(self.count + 1, jnp.int32)
-        for number, group in enumerate(self.groups):
-            own = jax.random.fold_in(key, number)
-            here = group.energies(unary, self.count, JAX)
-            if group.depth == 1:
-                roots = jax.random.categorical(own, -here, axis=-1)
-                codes = codes.at[group.sites].set(roots.astype(jnp.int32))
-                continue
-            joint = group.couplings(pairs, self.edges, JAX)
-            messages, _, below = _upwards(group, here, joint, JAX)
-            top = jax.random.categorical(jax.random.fold_in(own, 0), -(here[0] + messages), axis=-1).astype(jnp.int32)
-
-            def down(above: Any, level: Any, own: Any = own, joint: Any = joint) -> tuple[Any, Any]:
-                depth, energies, parents, pair = level
-                pair = joint if pair is None else pair
-                given = jnp.take_along_axis(pair, above[parents][:, None, None], axis=2)[:, :, 0]
-                drawn = jax.random.categorical(jax.random.fold_in(own, depth), -(energies + given), axis=-1)
-                return drawn.astype(jnp.int32), drawn.astype(jnp.int32)
-
-            # What `_upwards` keeps goes from the deepest level upwards, and couplings with it.
-            each = None if len(joint) == 1 else joint[::-1]
-            joint = joint[0] if each is None else joint
-            levels = (jnp.arange(1, group.depth), below[::-1], jnp.asarray(group.parents[1:]), each)
-            _, rest = jax.lax.scan(partial(down, joint=joint), top, levels)
-            codes = codes.at[group.sites].set(jnp.concatenate([top[None], rest]))
-        return codes[: self.count]
 
 
 def summed_out(backend: Backend, energies: Any, axis: int) -> Any:
@@ -144,18 +115,19 @@ def summed_out(backend: Backend, energies: Any, axis: int) -> Any:
     return xp.where(xp.squeeze(impossible, axis), np.inf, found)
 
 
-def _upwards(group: Group, here: Any, joint: Any, backend: Backend) -> tuple[Any, Any, Any]:
+def upwards(
+    group: Group, here: Any, joint: Any, backend: Backend, sum_out: Callable[[Backend, Any, int], Any] = summed_out
+) -> tuple[Any, Any, Any]:
     """(messages to the roots float[width, K], their common offset, per level from the deepest the energies of its
     sites with everything below them). joint: as `Group.couplings` gives it."""
     xp = backend.xp
     width, most = group.width, here.shape[-1]
-    single = np.array_equal(group.parents[1:], np.broadcast_to(np.arange(width), group.parents[1:].shape))
 
     def up(messages: Any, level: Any) -> tuple[Any, Any]:
         energies, parents, pair = level
         pair = joint[0] if pair is None else pair
         energies = energies + messages
-        found = summed_out(backend, energies[:, :, None] + pair, 1)
+        found = sum_out(backend, energies[:, :, None] + pair, 1)
         # Messages stay near zero, so that long chains lose no digits: what is taken away is added to the total.
         low = xp.min(found, axis=-1, keepdims=True)
         low = xp.where(xp.isfinite(low), low, 0.0)
@@ -164,7 +136,7 @@ def _upwards(group: Group, here: Any, joint: Any, backend: Backend) -> tuple[Any
 
             low = jax.lax.stop_gradient(low)
         found = found - low
-        if not single:
+        if not group.straight:
             if backend.name == "jax":
                 found = xp.zeros((width, most), found.dtype).at[parents].add(found)
             else:
@@ -187,7 +159,7 @@ def _upwards(group: Group, here: Any, joint: Any, backend: Backend) -> tuple[Any
     return messages, sum(k[0] for k in kept), np.stack([k[1] for k in kept])
 
 
-def _rows(array: Any, places: np.ndarray) -> Any:
+def taken(array: Any, places: np.ndarray) -> Any:
     """Rows by number; a view where they follow each other."""
     count = len(array)
     if np.array_equal(places, np.arange(count)):

@@ -134,9 +134,9 @@ class SelectedTarget:
 
     def redrawn(
         self, x: Point, kind: int, number: Array, tables: Any, key: PRNGKey, chosen: np.ndarray | None = None
-    ) -> Point:
-        whole = self.base.redrawn(self._whole(x), kind, number, tables, key, self._among(chosen))
-        return x._replace(code=tuple(_take(whole.code[g], self.selection.code[g]) for g in self._groups))
+    ) -> tuple[Point, Any]:
+        whole, tables = self.base.redrawn(self._whole(x), kind, number, tables, key, self._among(chosen))
+        return x._replace(code=tuple(_take(whole.code[g], self.selection.code[g]) for g in self._groups)), tables
 
     def _among(self, chosen: np.ndarray | None) -> np.ndarray:
         """Sites by the base's numbers; all selected ones where None."""

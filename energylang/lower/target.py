@@ -171,14 +171,14 @@ class EnergyTarget:
 
     def redrawn(
         self, x: Point, kind: int, number: Array, tables: Any, key: PRNGKey, chosen: np.ndarray | None = None
-    ) -> Point:
+    ) -> tuple[Point, Any]:
         finite = [x.code[g] for g in self._finite]
         level = 1.0 if self.level is None else self.level
         environment = self._environment(self.values(x)[0])
         plan = self.program.trees(chosen)
-        codes = plan.redrawn(kind, number, jnp.concatenate(finite), tables, level, environment, key)
+        codes, tables = plan.redrawn(kind, number, jnp.concatenate(finite), tables, level, environment, key)
         parts = jnp.split(codes, np.cumsum([len(part) for part in finite])[:-1])
-        return x._replace(code=(*parts, *x.code[len(finite) :]))
+        return x._replace(code=(*parts, *x.code[len(finite) :])), tables
 
     def normal_laws(self, free: Collection[str] | None = None) -> tuple[str, ...]:
         return tuple(normal_laws(self.program.energy, free))

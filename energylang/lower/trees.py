@@ -7,9 +7,10 @@ rows that read at most one site of the group, which are computed for each value 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from math import prod
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,9 +21,11 @@ from scipy.sparse.csgraph import connected_components
 
 from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.ir.nodes import Energy, Symbol, Variable, symbols
+from energylang.lower.affine import Affine, affine_of
 from energylang.lower.evaluate import evaluate
 from energylang.lower.factors import Factor, Factors, factors_of, product
 from energylang.lower.forest import Forest, forest_of
+from energylang.lower.forest_draws import drawn
 from energylang.lower.operations import JAX
 from energylang.lower.scopes import narrowed, scopes
 from energylang.lower.spaces import CodeSlot
@@ -52,40 +55,74 @@ class Kind:
     def count(self) -> int:
         return len(self.indices["sites"])
 
+    def in_order(self, name: str, count: int) -> bool:
+        """Whether an index array is 0, 1, 2 … `count` - 1 in every group: then nothing need be collected by it."""
+        values = self.indices[name]
+        return values.shape[1:] == (count,) and bool((values == np.arange(count)).all())
+
+
+class TreeTables(NamedTuple):
+    """What redrawing goes by.
+
+    unary: float[sites, K] energies of single sites. coupling: per coupling factor float[joint values, rows or 1]. No value of
+    a site changes these two. parts: of each affine summand beside them what its parts are, float[parts, rows].
+    """
+
+    unary: Array
+    coupling: tuple[Array, ...]
+    parts: tuple[Array, ...]
+
 
 @dataclass(frozen=True, eq=False)
 class Trees:
-    """All groups of an energy. `beside`: the summands computed by rows, with the sites that each row reads."""
+    """All groups of an energy.
+
+    beside: the summands computed by rows, with the sites that each row reads. affine: those of them that follow from parts
+    which are carried from group to group.
+    """
 
     factors: Factors
     kinds: tuple[Kind, ...]
     beside: tuple[int, ...]
+    affine: Mapping[int, Affine]
 
-    def tables(self, environment: Mapping[Any, Any]) -> tuple[Array, tuple[Array, ...]]:
-        """(float[sites, K] energies of single sites, per coupling factor float[joint values, rows or 1]): what no value of a
-        site changes."""
+    def tables(self, environment: Mapping[Any, Any]) -> TreeTables:
+        """Those at a point."""
         _, unary, tables = self.factors.tables(environment, JAX, evaluate)
-        return unary, tuple(tables)
+        parts = tuple(one.values(environment, self.factors.dims) for one in self.affine.values())
+        return TreeTables(unary, tuple(tables), parts)
 
     def redrawn(
-        self, kind: int, number: Any, codes: Array, tables: tuple[Array, tuple[Array, ...]], level: Any,
-        environment: Mapping[Any, Any], key: Array,
-    ) -> Array:  # fmt: skip
-        """int32[sites] codes with one group drawn anew, jointly, given all others."""
+        self, kind: int, number: Any, codes: Array, tables: TreeTables, level: Any, environment: Mapping[Any, Any],
+        key: Array,
+    ) -> tuple[Array, TreeTables]:  # fmt: skip
+        """int32[sites] codes with one group drawn anew, jointly, given all others, and the tables there.
+
+        Groups may share a key: each has numbers of its own.
+        """
         group = self.kinds[kind]
         index = {name: jnp.asarray(values)[number] for name, values in group.indices.items()}
         sites, most = index["sites"], self.factors.most_values
-        alone, coupling = tables
-        unary = alone[sites]
+        unary = tables.unary[sites]
+        # Per affine summand its parts at a point of the group's sites, int[n].
+        parts: list[Callable[[Array], Array]] = []
         for summand in self.beside:
-            energies = self._by_rows(summand, sites, codes, environment)
-            places = index[f"place/{summand}"]
+            place = index[f"place/{summand}"]
+            if summand in self.affine:
+                now = tables.parts[len(parts)]
+                parts.append(self._parts(summand, now, sites, place, codes, environment))
+                energies = self._by_parts(summand, parts[-1], sites, environment)
+            else:
+                energies = self._by_rows(summand, sites, codes, environment)
             # One place for many rows: it is not known what each reads.
-            energies = energies.sum(axis=0, keepdims=True) if len(places) < len(energies) else energies
-            unary = unary.at[places].add(energies, mode="drop")
+            energies = energies.sum(axis=0, keepdims=True) if len(place) < len(energies) else energies
+            ordered = group.in_order(f"place/{summand}", len(unary))
+            unary = unary + energies if ordered else unary.at[place].add(energies, mode="drop")
         pairs = jnp.zeros((max(1, group.forest.edges), most, most), unary.dtype)
         for part, (factor, free, turned) in enumerate(group.parts):
-            found = self._given(self.factors.coupling[factor], coupling[factor], free, index[f"rows/{part}"], codes)
+            found = self._given(
+                self.factors.coupling[factor], tables.coupling[factor], free, index[f"rows/{part}"], codes
+            )
             where = index[f"where/{part}"]
             widths = [(0, most - size) for size in found.shape[1:]]
             found = jnp.pad(found, [(0, 0), *widths])
@@ -93,8 +130,45 @@ class Trees:
                 unary = unary.at[where].add(found)
             else:
                 pairs = pairs.at[where].add(jnp.swapaxes(found, 1, 2) if turned else found)
-        drawn = group.forest.draw(level * unary, level * pairs, key)
-        return codes.at[sites].set(drawn.astype(codes.dtype))
+        stream = 2 + sum(k.count for k in self.kinds[:kind]) + number
+        values = drawn(group.forest, level * unary, level * pairs, key, stream).astype(codes.dtype)
+        carried = tables._replace(parts=tuple(part(values) for part in parts))
+        return codes.at[sites].set(values), carried
+
+    def _parts(
+        self, number: int, now: Array, sites: Array, place: Array, codes: Array, environment: Mapping[Any, Any]
+    ) -> Callable[[Array], Array]:
+        """The parts of an affine summand, float[parts, rows], as a function of the codes of a group's sites.
+
+        now: at `codes`. place: the one site of the group, by its place there, that each row reads.
+        """
+        factors, one = self.factors, self.affine[number]
+
+        def parts(codes: Array) -> Array:
+            values = {v: slot.value((codes,)) for v, slot in factors.slots.items()}
+            return one.values({**environment, **values}, factors.dims)
+
+        zeros = jnp.zeros(codes.shape, now.dtype)
+        # With one site of the group in each row, the slope in all of them is that in the one.
+        _, slopes = jax.jvp(parts, (zeros,), (zeros.at[sites].set(1.0),))
+        place = jnp.minimum(place, len(sites) - 1)
+        old = codes[sites][place]
+        return lambda values: now + slopes * (values[place] - old)
+
+    def _by_parts(
+        self, number: int, parts: Callable[[Array], Array], sites: Array, environment: Mapping[Any, Any]
+    ) -> Array:
+        """Like `_by_rows`, of an affine summand."""
+        scale = self._scale(number, environment)
+        ks = jnp.asarray(self.factors.cardinalities)[sites]
+
+        def rows(value: Array) -> Array:
+            return scale * self.affine[number].at(parts(jnp.minimum(value, ks - 1)), environment, self.factors.dims)
+
+        return jax.vmap(rows, out_axes=1)(jnp.arange(self.factors.most_values))
+
+    def _scale(self, number: int, environment: Mapping[Any, Any]) -> Any:
+        return product(evaluate(self.factors.structured[number].summand.scale, environment, self.factors.dims))
 
     def _given(self, factor: Factor, table: Array, free: tuple[int, ...], rows: Array, codes: Array) -> Array:
         """float[rows, k (, k)]: some rows of a table as functions of the `free` columns, the others at `codes`."""
@@ -115,7 +189,7 @@ class Trees:
     def _by_rows(self, number: int, sites: Array, codes: Array, environment: Mapping[Any, Any]) -> Array:
         """float[rows, K]: each row of a summand where all sites of a group have one value."""
         summand, factors = self.factors.structured[number], self.factors
-        scale = product(evaluate(summand.summand.scale, environment, factors.dims))
+        scale = self._scale(number, environment)
         ks = jnp.asarray(factors.cardinalities)
 
         def rows(value: Array) -> Array:
@@ -212,7 +286,12 @@ def trees_of(
         Kind(kind.forest, kind.parts, {name: np.stack([i[name] for i in every]) for name in every[0]})
         for kind, every in kinds
     )
-    return Trees(factors, stacked, tuple(read))
+    affine = {}
+    for number, scope in read.items():
+        found = affine_of(structured[number])
+        if found is not None and len(scope) == prod(d.evaluate(dims) for d in found.rows.type.shape):
+            affine[number] = found
+    return Trees(factors, stacked, tuple(read), affine)
 
 
 def _refused(energy: Energy, why: str) -> DiagnosticError:

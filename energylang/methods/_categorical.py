@@ -8,6 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from energylang.lower.inversion import finite_peak as finite_peak
+from energylang.lower.inversion import invert as invert
+from energylang.lower.inversion import invert_logits as invert_logits
+
 
 def summed(weights: Array) -> Array:
     """A binary tree of sums over float[n], none negative: what `draw` goes down, the sum of all being entry 0.
@@ -50,16 +54,6 @@ def draw(sums: Array, count: int, uniform: Array, second: Array) -> Array:
     return lax.fori_loop(0, depth, down, (jnp.zeros(uniform.shape, jnp.int32), uniform * sums[0]))[0]
 
 
-def invert(weights: Array, uniform: Array) -> Array:
-    """The outcome, int32, at which the cumulative weights pass a `uniform` of [0, 1).
-
-    weights: float[..., n], none negative. An outcome of weight zero is never drawn unless all weights are zero.
-    """
-    cumulative = jnp.cumsum(weights, axis=-1)
-    passed = cumulative <= (uniform * cumulative[..., -1])[..., None]
-    return jnp.minimum(passed.sum(axis=-1, dtype=jnp.int32), weights.shape[-1] - 1)
-
-
 def distinct(weights: Array, most: int, wanted: Array, numbers: Callable[[Array, int], Array]) -> tuple[Array, Array]:
     """Outcomes in the order of draws without replacement, int32[most], n beyond the last, and how many, an int32 scalar.
 
@@ -94,17 +88,3 @@ def distinct(weights: Array, most: int, wanted: Array, numbers: Callable[[Array,
     zero = jnp.zeros((), jnp.int32)
     outcomes, count, _ = lax.while_loop(unfinished, another, (jnp.full(most, none, jnp.int32), zero, zero))
     return outcomes, count
-
-
-def finite_peak(logits: Array) -> Array:
-    """The largest logit along the last axis (kept), zero where all are minus infinity: subtract it before `exp`."""
-    peak = logits.max(axis=-1, keepdims=True)
-    return jnp.where(jnp.isfinite(peak), peak, 0.0)
-
-
-def invert_logits(logits: Array, uniform: Array) -> Array:
-    """Like `invert`, of log weights float[..., n]; two outcomes are drawn by one logistic."""
-    if logits.shape[-1] == 2:
-        # P(1) = 1 / (1 + exp(l0 - l1)); a uniform is below it with that probability, as [0, 1) holds 0 and not 1.
-        return (uniform * (1.0 + jnp.exp(logits[..., 0] - logits[..., 1])) < 1.0).astype(jnp.int32)
-    return invert(jnp.exp(logits - finite_peak(logits)), uniform)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import jax.numpy as jnp
 from jax import Array, lax
 
 from energylang.methods._uncached import Uncached, UncachedState
-from energylang.model import Forested, Info, Point, PRNGKey, Target, fold
+from energylang.model import Forested, Info, Point, PRNGKey, Target
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,15 @@ class ForwardBackward(Uncached):
 
     def step(self, target: Target, tune: tuple[()], state: UncachedState, key: PRNGKey) -> tuple[UncachedState, Info]:
         forested = cast(Forested, target)
-        x, tables = state.x, forested.tree_tables(state.x)
+        now = state.x, forested.tree_tables(state.x)
         for kind, count in enumerate(forested.trees()):
 
-            def draw(number: Array, x: Point, kind: int = kind) -> Point:
-                return forested.redrawn(x, kind, number, tables, fold(key, kind, number))
+            def draw(number: Array, now: tuple[Point, Any], kind: int = kind) -> tuple[Point, Any]:
+                x, tables = now
+                return forested.redrawn(x, kind, number, tables, key)
 
-            x = lax.fori_loop(0, count, draw, x)
-        return UncachedState(x), {"acceptance_rate": jnp.ones(())}
+            now = lax.fori_loop(0, count, draw, now)
+        return UncachedState(now[0]), {"acceptance_rate": jnp.ones(())}
 
     def tuning(self, target: Target) -> tuple[tuple[()], tuple[()]]:
         cast(Forested, target).trees()

@@ -24,7 +24,7 @@ from energylang.methods._uncached import UncachedState
 from energylang.methods.blocks import Blocks
 from energylang.methods.forward_backward import ForwardBackward
 from energylang.methods.mala import Mala, MalaTuning
-from energylang.model import Point, fold
+from energylang.model import Point
 from tests.methods.test_compiled import MIXED
 from tests.support import invariance
 from tests.support.targets import Mixture, numbers
@@ -40,7 +40,7 @@ class Stale(ForwardBackward):
         tables, code = target.tree_tables(state.x), state.x.code
         for kind, count in enumerate(target.trees()):
             for number in range(count):
-                drawn = target.redrawn(state.x, kind, number, tables, fold(key, kind, number))
+                drawn, _ = target.redrawn(state.x, kind, number, tables, key)
                 code = jax.tree.map(lambda a, b, old: jnp.where(b != old, b, a), code, drawn.code, state.x.code)
         return UncachedState(Point(state.x.real, code)), {"acceptance_rate": jnp.ones(())}
 
@@ -53,8 +53,9 @@ class Changed:
         self.single, self.coupling = single, coupling
 
     def tree_tables(self, x: Point) -> Any:
-        unary, tables = self.law.tree_tables(x)
-        return self.single * unary, tuple(self.coupling * table for table in tables)
+        tables = self.law.tree_tables(x)
+        coupling = tuple(self.coupling * table for table in tables.coupling)
+        return tables._replace(unary=self.single * tables.unary, coupling=coupling)
 
 
 class Uncoupled(ForwardBackward):
@@ -233,6 +234,20 @@ def test_groups_drawn_all_at_once_are_rejected(model: str) -> None:
 )
 def test_wrong_tables_are_rejected(twin: Any, model: str) -> None:
     assert misfit(twin, model, "exact", 3) > 1
+
+
+def test_what_is_carried_from_group_to_group_is_what_is_there() -> None:
+    law = target("a factorial hidden Markov model")
+    x = points("a factorial hidden Markov model", oracle("a factorial hidden Markov model")[0][-1:])
+    x = Point(x.real[0], tuple(code[0] for code in x.code))
+    first = tables = law.tree_tables(x)
+    key = jax.random.key(invariance.seed("carried"))
+    for kind, count in enumerate(law.trees()):
+        for number in range(count):
+            x, tables = law.redrawn(x, kind, number, tables, key)
+    assert len(first.parts) == 1
+    assert not np.allclose(first.parts[0], tables.parts[0], rtol=1e-3)
+    np.testing.assert_allclose(tables.parts[0], law.tree_tables(x).parts[0], rtol=1e-5, atol=1e-5)
 
 
 def test_a_long_chain_is_smoothed() -> None:
