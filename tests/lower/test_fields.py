@@ -13,8 +13,10 @@ import pytest
 
 import energylang
 from energylang.ir.verify import VerificationError
+from energylang.lower import couplings
 from energylang.lower.verify import verify_structure
 from energylang.model import Point
+from tests.lower.test_fuzz import lowered
 from tests.lower.test_gains import brute_gains, every_point
 
 _random = np.random.default_rng(11)
@@ -188,3 +190,15 @@ def test_sparse_couplings_are_gathered() -> None:
     ):
         facts = energylang.compile(head + rest, data=data)["e"].compiled.program.facts
         assert (facts.fields, facts.colours) == (0, 9), rest
+
+
+def test_fields_of_random_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fuzzer's models, with a matrix wherever there can be one, against their energies in float64."""
+    monkeypatch.setattr(couplings, "FEW_COLOURS", 0)
+    monkeypatch.setattr(couplings, "SPARSE", 10**9)
+    found = 0
+    for seed in range(60):
+        program, bound, _ = lowered(seed)
+        verify_structure(program, bound, {}, seed)
+        found += program.facts.fields > 0
+    assert found > 5
