@@ -34,6 +34,8 @@ def draw(sums: Array, count: int, uniform: Array, second: Array) -> Array:
     lose `count` ulp of a probability. Two uniforms, since one of 24 bits is too coarse for millions of outcomes. An outcome
     of weight zero is never drawn unless all weights are zero.
     """
+    if count == 1:
+        return jnp.zeros(uniform.shape, jnp.int32)
     sizes = [count]
     while sizes[-1] > 1:
         sizes.append(-(-sizes[-1] // 2))
