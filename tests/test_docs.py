@@ -1,7 +1,8 @@
 """The documentation is true: models are checked, Python runs, commands print what the pages show.
 
-Blocks of a page run in order, in one folder and one namespace. After ```energy stand `run` (sampled briefly) or `wrong
-CODE` (must be found); a ```console block has commands after `$`, and lines that must come in this order, numbers aside.
+Blocks of a page run in order, in one folder and one namespace. After ```energy stand `run` (lowered, and sampled briefly by
+`pytest -m long`) or `wrong CODE` (must be found); a ```console block has commands after `$`, and lines that must come in this
+order, numbers aside.
 """
 
 from __future__ import annotations
@@ -75,6 +76,18 @@ def check_model(name: str, flags: str, text: str) -> None:
     assert found == [], render(diagnostics.found)
     if flags == "run":
         model = el.compile(text)
+        assert model[model.choose("sample")[0]].compiled is not None
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if any(flags == "run" for _, flags, _ in blocks(page))], ids=lambda page: page.name
+)
+def test_models_of_a_page_are_sampled(page: Path, folder: Path) -> None:
+    for language, flags, text in blocks(page):
+        if (language, flags) != ("energy", "run"):
+            continue
+        model = el.compile(text)
         name, task = model.choose("sample")
         options = dict(RUN)
         if task is not None and task.method is not None and task.method.name in ("enumerate", "importance"):
@@ -147,6 +160,14 @@ def test_example(example: Path, folder: Path) -> None:
     assert format_text(text, example.name) == text
     model = el.load(example)
     assert model.diagnostics == ()
+    for task in model.program.tasks:
+        assert model[task.energy.name].compiled is not None
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.energy")), ids=lambda path: path.stem)
+def test_tasks_of_an_example_run(example: Path, folder: Path) -> None:
+    model = el.load(example)
     for task in model.program.tasks:
         energy = model[task.energy.name]
         options = dict(RUN) if task.verb == "sample" else {"draws": 20} if task.verb == "evidence" else {"steps": 20}

@@ -34,13 +34,15 @@ POSTERIORS = {
     "sblrc-blr": 6,
 }
 """The number of quantities in the reference."""
+QUICK = ("eight_schools-eight_schools_noncentered", "mesquite-logmesquite_logvas", "hmm_example-hmm_example")
+"""Those that every run of the tests draws; `pytest -m long` draws the others."""
 
 pytestmark = pytest.mark.skipif(
     not SHARED.exists(), reason="the reference draws of posteriordb are not beside the checkout"
 )
 
 
-@pytest.mark.parametrize("name", POSTERIORS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.long) for n in POSTERIORS])
 def test_posterior(name):
     found = against_reference(sampled(name, model_text(name)), name)
     assert len(found.mean) == len(found.square) == POSTERIORS[name]

@@ -6,6 +6,8 @@ every 10th also through JAX, whose gains are another implementation of the same 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -117,7 +119,12 @@ def check_colours(program: EnergyProgram, environment: dict, values: dict, befor
         )
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+def parts(numbers: range, quick: int) -> list[Any]:
+    """Every `quick`-th at every run of the tests, all by `pytest -m long`."""
+    return [pytest.param(n, marks=() if place % quick == 0 else pytest.mark.long) for place, n in enumerate(numbers)]
+
+
+@pytest.mark.parametrize("part", parts(range(PARTS), 3))
 def test_random_models(part):
     compared = 0
     for seed in range(part * MODELS // PARTS, (part + 1) * MODELS // PARTS):
@@ -132,7 +139,7 @@ def test_functions_of_sums_are_among_them():
     assert {True, False} == set(found)
 
 
-@pytest.mark.parametrize("seed", range(0, MODELS, 10))
+@pytest.mark.parametrize("seed", parts(range(0, MODELS, 10), 4))
 def test_gains_through_jax(seed):
     import jax
     import jax.numpy as jnp

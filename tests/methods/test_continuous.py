@@ -78,7 +78,7 @@ def outcome(method: str, begin: str, dropped: int | None = None) -> np.ndarray:
     return moved(kernel, tune, steps, method, begin, dropped)
 
 
-METHODS = ("nuts", "nuts-dense", "mala")
+METHODS = invariance.mostly_long(("nuts", "nuts-dense", "mala"), "nuts", "mala")
 
 
 def test_the_stated_effect() -> None:
