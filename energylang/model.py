@@ -77,6 +77,8 @@ class Facts:
     groups: into how many groups, each of them trees given all others, the sites fall (`Forested`); 0 where that is not so,
     or was not looked for: only `auto` asks, of targets that are not `Local` and of many colours.
     fields: the sites whose couplings with others are a matrix, and what they add up to is carried along by sweeps.
+    layers: where there are few colours, each of consecutive sites, of each colour its (first site, one past its last) in
+    each code array; else nothing.
     """
 
     reals: int
@@ -87,6 +89,7 @@ class Facts:
     reach: int = 0
     groups: int = 0
     fields: int = 0
+    layers: tuple[tuple[tuple[int, int], ...], ...] = ()
     terms: tuple[TermFact, ...] = field(default=(), compare=False)
 
     @property

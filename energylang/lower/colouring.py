@@ -14,6 +14,8 @@ from energylang.lower.structure import Continuous, Gather, Opaque, Structured, S
 
 MANY = 10_000
 """Sites from which whole arrays are coloured at once: a loop over sites takes microseconds for each."""
+FEW = 4
+"""Colours up to which layers are looked for: each is compiled by itself."""
 
 
 def conflicts(
@@ -157,3 +159,16 @@ def _least_absent(owner: np.ndarray, taken: np.ndarray, count: int) -> np.ndarra
     gap = np.flatnonzero(taken != rank)
     np.minimum.at(found, owner[gap], rank[gap].astype(np.int32))
     return found
+
+
+def layers(colours: Sequence[np.ndarray], count: int) -> tuple[tuple[tuple[int, int], ...], ...]:
+    """Of `Facts.layers`, from the colour of each site of each code array; nothing where some colour has sites apart."""
+    if count > FEW:
+        return ()
+    found = []
+    for number in range(count):
+        places = [np.flatnonzero(colour == number) for colour in colours]
+        if any(p.size and p[-1] - p[0] >= p.size for p in places):
+            return ()
+        found.append(tuple((int(p[0]), int(p[-1]) + 1) if p.size else (0, 0) for p in places))
+    return tuple(found)

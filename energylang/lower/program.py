@@ -34,7 +34,7 @@ from energylang.ir.nodes import (
 )
 from energylang.ir.types import Dim
 from energylang.lower.bounds import MOST_ENTRIES, MOST_SITES, empty_reductions, impossible, too_large, wrong_values
-from energylang.lower.colouring import colour, conflicts
+from energylang.lower.colouring import colour, conflicts, layers
 from energylang.lower.data import Bound
 from energylang.lower.elimination import Elimination, eliminations
 from energylang.lower.evaluate import evaluate
@@ -241,6 +241,7 @@ def lower(energy: Energy, bound: Bound) -> EnergyProgram:
         colours=0 if shifting else colours,
         reach=near.reach if near else 0,
         fields=near.fields.sites if near else 0,
+        layers=() if shifting or near else layers([tables[f"colour/{g}"] for g in range(len(cardinalities))], colours),
         terms=tuple(_fact(s, dims, summed) for s in structured)
         or tuple(TermFact("continuous", 1, 0, t.text, _sums([t.value], summed)) for t in energy.terms),
     )

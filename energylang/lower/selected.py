@@ -44,6 +44,7 @@ class SelectedTarget:
             reach=0,
             fields=0,
             groups=0,
+            layers=(),
         )
 
     @property

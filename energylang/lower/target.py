@@ -97,7 +97,8 @@ class EnergyTarget:
         changes = energy_changes(
             program.structured, self._environment(values), program.dims, program.code_slots, self.tables
         )
-        return tuple(-self._scaled(g) for g in program.collect(changes))
+        # Before they are joined, so that who wants those of one variable has no others computed.
+        return program.collect({variable: -self._scaled(change) for variable, change in changes.items()})
 
     def carried(self, x: Point) -> Carried:
         return self._near.carried(x.code, self.environment(x), self.program.dims, self.tables)

@@ -57,6 +57,8 @@ class Gibbs(Uncached):
         parts = tuple(jnp.split(uniforms(key, count), list(accumulate(facts.sites))))
         if coloured and facts.reach:
             code = _by_neighbours(cast(Local, target), state.x, parts[:-1])
+        elif coloured and facts.layers:
+            code = _by_layer(target, state.x, parts[:-1])
         elif coloured:
             code = _by_colour(target, state.x, parts[:-1])
         else:
@@ -115,6 +117,17 @@ def _by_colour(target: Target, x: Point, uniforms: tuple[Array, ...]) -> tuple[A
         )
 
     return lax.fori_loop(0, target.facts.colours, update, x.code)
+
+
+def _by_layer(target: Target, x: Point, uniforms: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Colours of consecutive sites: what is not asked of the gains is not computed, such as those of the other layer."""
+    code = list(x.code)
+    for ranges in target.facts.layers:
+        gains = target.gains(Point(x.real, tuple(code)))
+        for group, (start, end) in enumerate(ranges):
+            drawn = invert_logits(gains[group][start:end], uniforms[group][start:end])
+            code[group] = code[group].at[start:end].set(drawn.astype(code[group].dtype))
+    return tuple(code)
 
 
 MOST_UNROLLED = 8

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import replace
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -62,3 +65,40 @@ def test_distinct():
     for size in (0, 1, 50):
         codes = generator.integers(0, 20, size)
         assert np.array_equal(colouring._distinct(codes), np.unique(codes))
+
+
+def test_layers():
+    alternating, halves = np.array([0, 1, 0, 1]), np.array([1, 1, 0, 0])
+    assert colouring.layers([halves], 2) == (((2, 4),), ((0, 2),))
+    assert colouring.layers([halves, np.array([1])], 2) == (((2, 4), (0, 0)), ((0, 2), (0, 1)))
+    assert colouring.layers([alternating], 2) == ()
+    assert colouring.layers([np.arange(9)], 9) == ()
+
+
+def test_a_sweep_by_layers_draws_what_one_by_colours_draws():
+    import jax
+    import jax.numpy as jnp
+
+    import energylang as el
+    from energylang.methods.gibbs import Gibbs
+    from energylang.model import Point
+
+    text = "data W: real[5, 3]\nenergy e(v: binary[5], h: binary[3]) = dot(v, W @ h)\n"
+    model = el.compile(text, data={"W": np.random.default_rng(1).normal(size=(5, 3))})
+    by_layers = model["e"].target()
+    assert by_layers.facts.layers == (((0, 5),), ((5, 8),))
+    program = copy(by_layers.program)
+    program.facts = replace(program.facts, layers=())
+    start = Point(jnp.zeros(0), (jnp.zeros(8, jnp.int32),))
+
+    @jax.jit
+    def swept(target, key):
+        kernel = Gibbs()
+        return kernel.step(target, (), kernel.init(target, start, key), key)[0].x.code[0]
+
+    keys = jax.random.split(jax.random.key(0), 64)
+    found, expected = (
+        jax.vmap(swept, (None, 0))(target, keys) for target in (by_layers, replace(by_layers, program=program))
+    )
+    assert found.std() > 0
+    assert np.array_equal(found, expected)
