@@ -38,12 +38,12 @@ def misfits(found: dict[str, np.ndarray]) -> dict[str, float]:
     return result
 
 
-@pytest.mark.parametrize("model", list(calibration.MODELS))
+@pytest.mark.parametrize("model", invariance.mostly_long(calibration.MODELS, next(iter(calibration.MODELS))))
 def test_ranks_are_uniform(model: str) -> None:
     found: dict[str, Any] = misfits(ranks(model))
     assert {name: misfit for name, misfit in found.items() if misfit >= 1} == {}
 
 
-@pytest.mark.parametrize("model", list(calibration.MODELS))
+@pytest.mark.parametrize("model", invariance.mostly_long(calibration.MODELS, next(iter(calibration.MODELS))))
 def test_a_wrong_model_is_rejected(model: str) -> None:
     assert max(misfits(ranks(model, twin=True)).values()) > 1

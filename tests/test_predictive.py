@@ -227,6 +227,7 @@ def test_chunks_and_threads_change_no_prediction(tmp_path: Any) -> None:
     assert energy.sample(**options, out=tmp_path / "run.nc", resume=True).programs == second.programs
 
 
+@pytest.mark.long
 def test_the_prior_with_its_data() -> None:
     run = el.compile(OBSERVED)["e"].sample(prior=True, draws=4000, chains=2, seed=3)
     assert run.data.groups() == ("prior", "prior_predictive", "sample_stats_prior", "observed_data")

@@ -13,6 +13,7 @@ import pytest
 
 import energylang
 from energylang.model import Point
+from tests.support import invariance
 from tests.support.discrete_models import MODELS
 
 LOCAL = (
@@ -66,7 +67,9 @@ def misfit(target: Any, x: Point) -> float:
     return worst
 
 
-@pytest.mark.parametrize("name", LOCAL)
+@pytest.mark.parametrize(
+    "name", invariance.mostly_long(LOCAL, "functions of sums", "potts torus", "ising torus with field")
+)
 def test_gains_of_some_sites_are_those_of_all(name: str) -> None:
     assert misfit(compiled(name), points(compiled(name))) < 1e-5
 

@@ -81,6 +81,7 @@ energy e(mu: positive) {
 """
 
 
+@pytest.mark.long
 def test_stiff_van_der_pol():
     """The implicit solver follows mu = 1000 in 400 steps, to scipy's solution; an explicit one cannot, and says so."""
     times = np.array([10.0, 100.0, 500.0])
@@ -96,6 +97,7 @@ def test_stiff_van_der_pol():
     assert not np.isfinite(report(made, {"mu": 1000.0}, NUMPY)).any()
 
 
+@pytest.mark.long
 def test_a_failed_solution_is_a_rejected_proposal():
     """dy/dt = y^2 explodes at 1 / y0: beyond it the energy is not finite, and chains stay before it."""
     model = energylang.compile("""

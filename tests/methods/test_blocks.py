@@ -77,7 +77,7 @@ def test_the_stated_effects() -> None:
 
 
 @pytest.mark.parametrize("begin", ["exact", "mass"])
-@pytest.mark.parametrize("case", ["gibbs-nuts", "gwg-mala", "bound"])
+@pytest.mark.parametrize("case", invariance.mostly_long(("gibbs-nuts", "gwg-mala", "bound"), "gibbs-nuts"))
 def test_the_joint_law_is_kept_and_found(case: str, begin: str) -> None:
     assert max(misfits(case, begin)) < 1
 

@@ -147,11 +147,12 @@ def continuous(method: str, begin: str, wrong: bool = False) -> dict[str, float]
 
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("begin", ["exact", "mass"])
-@pytest.mark.parametrize("method", KERNELS)
+@pytest.mark.parametrize("method", invariance.mostly_long(KERNELS, "mala"))
 def test_continuous_laws_are_kept_and_found(method: str, begin: str, space: str) -> None:
     assert continuous(method, begin)[space] < THRESHOLD
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("space", [space for space in SPACES if space != "real"])
 def test_a_dropped_jacobian_is_rejected(space: str) -> None:
     assert continuous("nuts", "exact", True)[space] > THRESHOLD
@@ -356,6 +357,6 @@ def mixed_misfits(case: str, begin: str) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("begin", ["exact", "mass"])
-@pytest.mark.parametrize("case", ["gibbs-nuts", "gwg-mala"])
+@pytest.mark.parametrize("case", invariance.mostly_long(("gibbs-nuts", "gwg-mala"), "gibbs-nuts"))
 def test_blocks_on_a_compiled_mixture(case: str, begin: str) -> None:
     assert max(mixed_misfits(case, begin)) < 1

@@ -105,7 +105,7 @@ def test_a_point_mass_spreads(method: str, space: str) -> None:
 
 
 @pytest.mark.parametrize("space", [space for space in SPACES if space != "real"])
-@pytest.mark.parametrize("method", ["nuts", "mala"])
+@pytest.mark.parametrize("method", invariance.mostly_long(("nuts", "mala"), "mala"))
 def test_a_dropped_jacobian_is_rejected(method: str, space: str) -> None:
     real = outcome(method, "exact", SPACES.index(space))
     assert misfit(real, space) > THRESHOLD
@@ -154,7 +154,7 @@ def test_the_identity_is_rejected(space: str) -> None:
     assert misfit(outcome("still", "mass"), space) > THRESHOLD
 
 
-@pytest.mark.parametrize("method", ["nuts", "mala"])
+@pytest.mark.parametrize("method", invariance.mostly_long(("nuts", "mala"), "mala"))
 def test_warm_up_reaches_the_acceptance_and_the_scales(method: str) -> None:
     """16 chains of 1000 warm-up steps: their mean acceptance is near the target, their variances near the exact ones.
 

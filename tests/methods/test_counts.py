@@ -132,6 +132,7 @@ def test_the_scale_is_learned() -> None:
 # --- counts beside others ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_gamma_poisson_by_blocks(request: pytest.FixtureRequest) -> None:
     """rate ~ gamma(3, 1), n ~ poisson(rate): n is negative binomial (3, 1/2); auto takes blocks."""
     model = energylang.compile("energy e(rate: positive, n: count) {\n  rate ~ gamma(3, 1)\n  n ~ poisson(rate)\n}")

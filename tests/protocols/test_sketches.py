@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from energylang.methods.enumerate import log_densities, log_probabilities
 from energylang.methods.gibbs import Gibbs
@@ -80,6 +81,7 @@ def plain_log_z(law: HandTarget) -> float:
     return float(np.logaddexp.reduce(np.asarray(values, np.float64)) + 2 * np.log(0.1))
 
 
+@pytest.mark.long
 def test_score_ais_learns_a_better_bound() -> None:
     law = target(Continuous(), jnp.ones(6)).select(Selection((0, 1), ()), Point(jnp.zeros(10), ()))
     path = ScoreAis()

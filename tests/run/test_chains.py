@@ -35,7 +35,7 @@ def test_neither_chunks_nor_threads_change_a_bit(whole: str, options: dict[str, 
     assert digest(run(**options)) == whole
 
 
-@pytest.mark.parametrize("width", [1, 2])
+@pytest.mark.parametrize("width", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_the_number_of_devices_changes_no_bit(width: int) -> None:
     """40 reals, so that the energy has a matrix product whose sums could be split over threads."""
     chains = {"chains": 6, "lanes": {"cpu": width}, "draws": 20, "warmup": 30}

@@ -62,6 +62,7 @@ def test_pathfinder_draws_from_a_normal_target(gaussian: Any) -> None:
     assert np.any(np.abs(departures(starts("random", target, "normal"), mean, covariance)) > BOUND)
 
 
+@pytest.mark.long
 def test_a_wrong_covariance_is_noticed(gaussian: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The twin leaves the correlations out."""
     target, mean, covariance = gaussian
@@ -97,6 +98,7 @@ class TwoModes:
         return -self.energy(x)
 
 
+@pytest.mark.long
 def test_pathfinder_prefers_the_heavy_mode() -> None:
     """Half of all paths lead there, and all 16 of a chain miss it once in 65,536."""
     target = TwoModes(jnp.float32(20.0))
@@ -104,6 +106,7 @@ def test_pathfinder_prefers_the_heavy_mode() -> None:
     assert np.mean(starts("random", target, "modes", 100).mean(1) < 0) < 0.8
 
 
+@pytest.mark.long
 def test_chains_start_alike_however_many_there_are() -> None:
     small = {"draws": 5, "warmup": 0, "init": "pathfinder"}
     few, many = run(**small, chains=2, threads=1), run(**small, chains=8, threads=2, chunk=2)

@@ -57,6 +57,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     return Shell(tmp_path_factory.mktemp("programs"))
 
 
+@pytest.mark.long
 def test_another_process_compiles_nothing(shell: Shell) -> None:
     first = shell.run()
     assert first["programs"] == 2

@@ -114,6 +114,7 @@ def test_a_crash_in_any_file_operation_loses_at_most_a_chunk(
     assert digest(run(out=out, resume=True)) == whole
 
 
+@pytest.mark.long
 def test_the_number_of_devices_may_change_on_the_way(tmp_path: Path) -> None:
     """Two groups of two lanes on one device, then a group on each of two devices."""
     out = tmp_path / "r.nc"
@@ -161,6 +162,7 @@ def kill_and_resume(out: Path, kills: int, seed: int) -> tuple[str, str, int]:
     return last.stdout, plain.stdout, done
 
 
+@pytest.mark.long
 def test_five_kills_at_random_moments_change_no_number(tmp_path: Path) -> None:
     found, expected, kills = kill_and_resume(tmp_path / "r.nc", 5, seed=5)
     assert kills >= 3
