@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from energylang.diagnostics import Diagnostic, DiagnosticError
-from energylang.methods._categorical import finite_peak
+from energylang.lower.inversion import finite_peak
 from energylang.model import Facts, Point, Target
 
 WEIGHTS = {

@@ -8,10 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from energylang.lower.inversion import finite_peak as finite_peak
-from energylang.lower.inversion import invert as invert
-from energylang.lower.inversion import invert_logits as invert_logits
-
 
 def summed(weights: Array) -> Array:
     """A binary tree of sums over float[n], none negative: what `draw` goes down, the sum of all being entry 0.

@@ -11,9 +11,10 @@ from typing import Literal, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
+from energylang.lower.inversion import invert
 from energylang.methods._adaptation import Search, search, start_search
 from energylang.methods._balanced import BALANCED, Informed, accepted, at_value, informed, require_choice, rise
-from energylang.methods._categorical import invert
+from energylang.methods._discrete import Discrete
 from energylang.model import Info, Phase, Point, PRNGKey, Target
 from energylang.threefry import uniforms
 
@@ -39,7 +40,7 @@ class FactorisedTuning(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Factorised:
+class Factorised(Discrete):
     """A Metropolis step that proposes a value for every site at once, each from its own law.
 
     The law of a site is made of the gains of its values alone, so the proposal is a product over sites, and so is that of
@@ -56,14 +57,6 @@ class Factorised:
     weight: Literal["sqrt", "ratio", "max", "min"] = "sqrt"
     target_acceptance: float = 0.574
     step_size: float | None = None
-
-    @property
-    def scope(self) -> Literal["chain", "ensemble"]:
-        return "chain"
-
-    @property
-    def moves(self) -> Literal["continuous", "discrete", "any"]:
-        return "discrete"
 
     @property
     @abstractmethod

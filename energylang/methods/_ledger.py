@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
+from energylang.lower.inversion import finite_peak, invert, invert_logits
 from energylang.methods._balanced import log_sum
-from energylang.methods._categorical import finite_peak, invert, invert_logits
 from energylang.model import Facts, Local, Point
 
 LogWeight = Callable[[Array], Array]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from energylang.methods._discrete import Discrete
 from energylang.model import Info, Phase, Point, PRNGKey, Target
 
 
@@ -13,16 +14,8 @@ class UncachedState(NamedTuple):
     x: Point
 
 
-class Uncached:
+class Uncached(Discrete):
     """A kernel of discrete variables, its `step` aside."""
-
-    @property
-    def scope(self) -> Literal["chain", "ensemble"]:
-        return "chain"
-
-    @property
-    def moves(self) -> Literal["continuous", "discrete", "any"]:
-        return "discrete"
 
     def init(self, target: Target, x: Point, key: PRNGKey) -> UncachedState:
         return UncachedState(x)

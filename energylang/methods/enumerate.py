@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from energylang.diagnostics import Diagnostic, DiagnosticError
-from energylang.methods._categorical import draw, finite_peak, summed
+from energylang.lower.inversion import finite_peak
+from energylang.methods._categorical import draw, summed
 from energylang.model import Facts, Info, Point, PRNGKey, Scalar, Target
 
 BATCH = 4096

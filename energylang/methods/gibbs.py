@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from energylang.diagnostics import Diagnostic, DiagnosticError
-from energylang.methods._categorical import invert_logits
+from energylang.lower.inversion import invert_logits
 from energylang.methods._conditional import gains_at, grid, logits, require_few, with_values
 from energylang.methods._uncached import Uncached, UncachedState
 from energylang.model import Info, Local, Point, PRNGKey, Target

@@ -12,9 +12,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from energylang.diagnostics import Diagnostic, DiagnosticError
+from energylang.lower.inversion import finite_peak, invert_logits
 from energylang.methods._adaptation import Search, search, start_search
 from energylang.methods._balanced import WEIGHTS, require_choice
-from energylang.methods._categorical import draw, finite_peak, invert_logits, summed
+from energylang.methods._categorical import draw, summed
+from energylang.methods._discrete import Discrete
 from energylang.methods._ledger import Ledger, moved, opened, worth_following
 from energylang.model import Facts, Info, Local, Phase, Point, PRNGKey, Target
 from energylang.threefry import uniforms as uniform
@@ -49,7 +51,7 @@ class GwgTuning(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Gwg:
+class Gwg(Discrete):
     """Gibbs with gradients (Grathwohl et al. 2021), on all discrete variables at once.
 
     A step draws a site with probability proportional to the sum over its other values of g(exp(gain)), then a value.
@@ -73,14 +75,6 @@ class Gwg:
         if self.adaptive and self.flips < 2:
             message = "`gwg(adaptive = true)` has nothing to learn with one flip a step"
             raise DiagnosticError([Diagnostic("E0647", message, fix="give the most it may make: `flips = 32`")])
-
-    @property
-    def scope(self) -> Literal["chain", "ensemble"]:
-        return "chain"
-
-    @property
-    def moves(self) -> Literal["continuous", "discrete", "any"]:
-        return "discrete"
 
     def _needs_density(self, facts: Facts) -> bool:
         return self.flips > 1 or facts.gains != "exact"

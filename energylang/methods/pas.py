@@ -11,9 +11,11 @@ from typing import Any, Literal, NamedTuple
 import jax.numpy as jnp
 from jax import Array, lax
 
+from energylang.lower.inversion import finite_peak, invert_logits
 from energylang.methods._adaptation import Search, search, start_search
 from energylang.methods._balanced import Informed, accepted, informed, require_choice, rise, site_weights
-from energylang.methods._categorical import distinct, finite_peak, invert_logits
+from energylang.methods._categorical import distinct
+from energylang.methods._discrete import Discrete
 from energylang.model import Info, Phase, Point, PRNGKey, Target
 from energylang.threefry import uniforms
 
@@ -49,7 +51,7 @@ class PasTuning(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Pas:
+class Pas(Discrete):
     """The path auxiliary sampler (Sun, Dai, Xia and Ramamurthy 2022), in its fast form with gains at both ends only.
 
     A path changes R different sites, R drawn within one of its mean. Each is drawn from the sites that are left with
@@ -68,14 +70,6 @@ class Pas:
     weight: Literal["sqrt", "ratio", "max", "min"] = "sqrt"
     flips: int | None = None
     target_acceptance: float = 0.574
-
-    @property
-    def scope(self) -> Literal["chain", "ensemble"]:
-        return "chain"
-
-    @property
-    def moves(self) -> Literal["continuous", "discrete", "any"]:
-        return "discrete"
 
     def longest(self, sites: int) -> int:
         """The most moves of a path."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import accumulate
 from math import log
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
 
 from energylang.methods._adaptation import Search, search, start_search
 from energylang.methods._balanced import accepted, require_choice
+from energylang.methods._discrete import Discrete
 from energylang.model import Info, Phase, Point, PRNGKey, Target
 from energylang.threefry import uniforms
 
@@ -30,7 +31,7 @@ class WalkTuning(NamedTuple):
 
 
 @dataclass(frozen=True)
-class RandomWalk:
+class RandomWalk(Discrete):
     """Metropolis sampling (Metropolis et al. 1953): each of the D sites moves with probability R / D, to another value
     drawn uniformly. One evaluation of the log density a step, and no gradient: the base line of informed proposals.
 
@@ -41,14 +42,6 @@ class RandomWalk:
     """
 
     target_acceptance: float = 0.234
-
-    @property
-    def scope(self) -> Literal["chain", "ensemble"]:
-        return "chain"
-
-    @property
-    def moves(self) -> Literal["continuous", "discrete", "any"]:
-        return "discrete"
 
     def init(self, target: Target, x: Point, key: PRNGKey) -> WalkState:
         return WalkState(x, target.log_density(x))

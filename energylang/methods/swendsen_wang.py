@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from energylang.methods._categorical import invert_logits
+from energylang.lower.inversion import invert_logits
 from energylang.methods._uncached import Uncached, UncachedState
 from energylang.model import Info, Pairwise, Point, PRNGKey, Target
 from energylang.threefry import uniforms

@@ -18,7 +18,8 @@ import pytest
 
 import energylang
 from energylang.diagnostics import DiagnosticError
-from energylang.methods._categorical import distinct, draw, invert_logits, summed
+from energylang.lower.inversion import invert_logits
+from energylang.methods._categorical import distinct, draw, summed
 from energylang.methods._factorised import FactorisedTuning
 from energylang.methods._uncached import UncachedState
 from energylang.methods.dlmc import Dlmc, DlmcForward
