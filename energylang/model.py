@@ -475,7 +475,23 @@ class Trainable(Protocol):
     @property
     def params(self) -> Params: ...
 
+    @property
+    def buffers(self) -> tuple[str, ...]:
+        """Names in `params` that no optimiser moves (running statistics, singular vectors): `begun` and `settled` set them.
+
+        Checkpoints and saved params hold them like any other.
+        """
+        ...
+
     def with_params(self, params: Params) -> Trainable: ...
+
+    def begun(self, batch: Batch, key: PRNGKey) -> Trainable:
+        """The same at the params that training starts from, where these depend on data: called once, with the first batch."""
+        ...
+
+    def settled(self) -> Trainable:
+        """The same with its buffers brought up to its params: called after every step of an optimiser."""
+        ...
 
     def __call__(self, values: Batch) -> Scalar:
         """The energy of one point: `values` maps each variable and condition to its constrained value."""

@@ -22,7 +22,7 @@ from energylang.lower.operations import NUMPY
 from energylang.lower.program import EnergyProgram, lower
 from energylang.lower.spaces import RealSlot
 from energylang.lower.target import EnergyTarget
-from energylang.model import Scalar
+from energylang.model import PRNGKey, Scalar
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["free", "arrays", "tables"], meta_fields=["program"])
@@ -44,9 +44,22 @@ class CompiledEnergy:
         """The params as optimisers see them: unconstrained."""
         return self.free
 
+    @property
+    def buffers(self) -> tuple[str, ...]:
+        """Names of params that no optimiser moves: none, as every `param` and `net` is learned."""
+        return ()
+
     def with_params(self, params: Mapping[str, Array]) -> CompiledEnergy:
         """The same energy at other unconstrained params."""
         return replace(self, free=dict(params))
+
+    def begun(self, batch: Mapping[str, Array], key: PRNGKey) -> CompiledEnergy:
+        """The energy at the params that training starts from: nothing here starts from data."""
+        return self
+
+    def settled(self) -> CompiledEnergy:
+        """The energy with its buffers brought up to its params: it has none."""
+        return self
 
     @property
     def values(self) -> dict[str, Array]:

@@ -174,23 +174,30 @@ class _Trainer:
         self.programs = 0
 
     def _owned(self, player: Player, params: Params) -> Params:
-        return {name: params[name] for name in player.owns or params}
+        return {name: params[name] for name in player.owns or params if name not in self.model.buffers}
 
-    def _start(self, model: Trainable, root: Array) -> Carry:
+    def _start(self, model: Trainable, data: Batch, root: Array) -> Carry:
+        key = keys.root_key(root)
+        model = model.begun(self._rows(data, key, 0), fold(key, keys.BEGIN))
         optimizers = {
             player.name: self.optimizer.init(self._owned(player, model.params)) for player in self.objective.players
         }
-        memory = self.objective.init(model, fold(keys.root_key(root), keys.START))
+        memory = self.objective.init(model, fold(key, keys.START))
         return jax.tree.map(jnp.asarray, Carry(model.params, optimizers, memory))
+
+    def _rows(self, data: Batch, key: Array, step: Array | int) -> Batch:
+        """The rows of a step."""
+        if self.batch is None:
+            return data
+        chosen = jax.random.randint(fold(key, keys.BATCH, step), (self.batch,), 0, self.rows)
+        return {name: values[chosen] for name, values in data.items()}
 
     def _step(
         self, model: Trainable, data: Batch, root: Array, carry: Carry, step: Array
     ) -> tuple[Carry, dict[str, Array]]:
         """One step of every player whose turn it is, and the row of the trace."""
         key = keys.root_key(root)
-        if self.batch is not None:
-            chosen = jax.random.randint(fold(key, keys.BATCH, step), (self.batch,), 0, self.rows)
-            data = {name: values[chosen] for name, values in data.items()}
+        data = self._rows(data, key, step)
         row: dict[str, Array] = {}
         for number, player in enumerate(self.objective.players):
 
@@ -205,7 +212,8 @@ class _Trainer:
                 owned = jax.tree.map(lambda old, by: old + by, owned, change)
                 last = "" if number == 0 else f"_{player.name}"
                 said = {"loss": value, **{metric: jnp.mean(values) for metric, values in metrics.items()}}
-                carry = Carry({**carry.params, **owned}, {**carry.optimizers, player.name: optimizer}, memory)
+                params = model.with_params({**carry.params, **owned}).settled().params
+                carry = Carry(params, {**carry.optimizers, player.name: optimizer}, memory)
                 return carry, {f"{name}{last}": jnp.asarray(values, jnp.float32) for name, values in said.items()}
 
             if player.every == 1:
@@ -248,7 +256,7 @@ class _Trainer:
         given = None if jax.tree_util.all_leaves([self.model]) else self.model
         own = (lambda model: self.model) if given is None else (lambda model: model)
         data = jax.device_put(self.data)
-        begin = jax.jit(lambda model, root: self._start(own(model), root)).lower(given, self.root)
+        begin = jax.jit(lambda model, data, root: self._start(own(model), data, root)).lower(given, data, self.root)
         blank = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), begin.out_info)
         expected = {path: (leaf.shape, np.dtype(leaf.dtype)) for path, leaf in _paths(blank).items()}
         found = None
@@ -264,7 +272,7 @@ class _Trainer:
         ).lower(given, data, self.root, np.uint32(0), np.int32(0), blank)
         if found is None:
             made = compile_all([begin, advance])
-            carry, step, seconds = made[0].call(given, self.root), 0, 0.0
+            carry, step, seconds = made[0].call(given, data, self.root), 0, 0.0
         else:
             made = compile_all([advance])
             carry = jax.tree.unflatten(jax.tree.structure(blank), [found.state[path] for path in expected])

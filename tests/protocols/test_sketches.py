@@ -98,9 +98,21 @@ def test_score_ais_learns_a_better_bound() -> None:
     assert abs(found - exact) < 0.05
 
 
+class Plain:
+    """A model without buffers that starts as it is."""
+
+    buffers = ()
+
+    def begun(self, batch: Any, key: Any) -> Any:
+        return self
+
+    def settled(self) -> Any:
+        return self
+
+
 @partial(jax.tree_util.register_dataclass, data_fields=["params", "law"], meta_fields=[])
 @dataclass(frozen=True)
-class Boltzmann:
+class Boltzmann(Plain):
     """A Trainable around a pairwise target, its biases learned."""
 
     params: dict[str, Any]
@@ -148,7 +160,7 @@ def test_persistent_contrastive_divergence_learns_biases() -> None:
 
 @partial(jax.tree_util.register_dataclass, data_fields=["params"], meta_fields=[])
 @dataclass(frozen=True)
-class Bowl:
+class Bowl(Plain):
     """E(x) = |x - centre|^2 / 2, and the params of a linear generator beside it."""
 
     params: dict[str, Any]

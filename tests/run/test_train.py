@@ -114,3 +114,11 @@ def test_a_loss_that_is_not_finite_stops_it() -> None:
         train(objective=toys.Likelihood(broken=True))
     assert caught.value.exit_code == 4
     assert "E0806: the loss of `model` is nan at step 50" in str(caught.value)
+
+
+def test_a_model_begins_from_data_and_its_buffers_move_by_themselves(tmp_path: Path) -> None:
+    model = toys.Standardised({**toys.normal().params, "centre": np.float32(0)})
+    found = train(model=model, steps=10, batch=None, out=tmp_path / "t.nc")
+    assert found.params["centre"] == pytest.approx(ROWS.mean() + 10, abs=1e-4)
+    assert float(read_params(tmp_path / "t.nc", model.params)["centre"]) == found.params["centre"]
+    assert same(found, train(steps=10, batch=None))

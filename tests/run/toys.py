@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -138,9 +138,16 @@ class Normal:
     """A normalised energy to train: x ~ normal(mu, exp(log_sigma)), two parameters."""
 
     params: dict[str, Any]
+    buffers: ClassVar[tuple[str, ...]] = ()
 
     def with_params(self, params: dict[str, Any]) -> Normal:
-        return Normal(params)
+        return replace(self, params=params)
+
+    def begun(self, batch: Any, key: Any) -> Normal:
+        return self
+
+    def settled(self) -> Normal:
+        return self
 
     def __call__(self, values: Any) -> Array:
         mu, log_sigma = self.params["mu"], self.params["log_sigma"]
@@ -148,6 +155,20 @@ class Normal:
 
     def target(self, conditions: Any) -> Any:
         raise NotImplementedError
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Standardised(Normal):
+    """A normal around `centre`, a buffer: the mean of the first batch, and one more after every step."""
+
+    buffers: ClassVar[tuple[str, ...]] = ("centre",)
+
+    def begun(self, batch: Any, key: Any) -> Standardised:
+        return Standardised({**self.params, "centre": jnp.mean(batch["x"])})
+
+    def settled(self) -> Standardised:
+        return Standardised({**self.params, "centre": self.params["centre"] + 1})
 
 
 def normal() -> Normal:
