@@ -732,7 +732,15 @@ _register(
             "a method that cannot stand inside another",
             "`blocks` and `tempering` take methods that move a point: `gibbs`, `nuts`, `hmc`… `auto` chooses a method, and "
             "`enumerate`, `importance` and `direct` make draws from nothing. `tempering` keeps copies of all variables, so it "
-            "stands around the others: `tempering(blocks(gibbs(), nuts()))`, not `blocks(tempering(gibbs()), nuts())`.",
+            "stands around the others: `tempering(blocks(gibbs(), nuts()))`, not `blocks(tempering(gibbs()), nuts())`. "
+            "`data_augmentation` finds hidden variables of a whole energy at its own temperature, so it stands alone.",
+        ),
+        "E0659": (
+            "no hidden variables to draw",
+            "`data_augmentation` needs an energy that sums hidden variables out, `marginal(e, over = h)` or `-sum(softplus(a))`, and "
+            "draws them again. All variables must be discrete, the energy with the hidden ones beside them must have exact gains (the "
+            "`a` of degree one in the sites, say), and no two hidden sites may interact given the others, as those of a chain do. "
+            "Where that is not so use `gwg` or `gibbs`, or declare the hidden variables and sample them too.",
         ),
     }
 )

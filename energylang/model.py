@@ -79,6 +79,8 @@ class Facts:
     fields: the sites whose couplings with others are a matrix, and what they add up to is carried along by sweeps.
     layers: where there are few colours, each of consecutive sites, of each colour its (first site, one past its last) in
     each code array; else nothing.
+    augmented: those of the target with hidden variables (`Augmented`), where there is one; like groups only looked for where
+    `auto` asks, and gains are estimates.
     """
 
     reals: int
@@ -90,6 +92,7 @@ class Facts:
     groups: int = 0
     fields: int = 0
     layers: tuple[tuple[tuple[int, int], ...], ...] = ()
+    augmented: Facts | None = None
     terms: tuple[TermFact, ...] = field(default=(), compare=False)
 
     @property
@@ -254,6 +257,18 @@ class Forested(Target, Protocol):
         """The Point with group `number` of a kind drawn anew from its law given everything else, exactly, and the tables there.
 
         All groups of a sweep may have one key: each takes numbers of its own.
+        """
+        ...
+
+
+class Augmented(Target, Protocol):
+    """A target whose law is that of some variables of a joint target, the others, hidden ones, summed out."""
+
+    def augmented(self) -> Target:
+        """The joint target. Raises DiagnosticError E0659 where there is none.
+
+        Its gains are exact. In each of its code arrays hidden sites come after those of this target; they have colour 0 and
+        these the others, so that all of them are independent given these.
         """
         ...
 

@@ -178,6 +178,18 @@ DISCRETE: tuple[Method, ...] = (
         lanes={"cpu": 16, "accelerator": 1024},
     ),
     Method(
+        "data_augmentation",
+        protocol="kernel",
+        tasks=("sample",),
+        moves="discrete",
+        summary="hidden variables that the energy sums out, found and drawn, then the others given them",
+        source="Tanner and Wong 1987, J. Am. Stat. Assoc. 82(398); Hinton 2002, Neural Comput. 14(8)",
+        factory="energylang.methods.data_augmentation:DataAugmentation",
+        tests="tests/methods/test_data_augmentation.py",
+        nests=False,
+        lanes={"cpu": 16, "accelerator": 1024},
+    ),
+    Method(
         "metropolis",
         protocol="kernel",
         tasks=("sample",),

@@ -283,11 +283,15 @@ def _nests(context: Context, outer: Method, call: MethodCall, span: Span) -> boo
         return False
     if spec.protocol == "kernel" and spec.nests:
         return True
-    whole = spec.protocol == "kernel"
+    around = spec.protocol == "kernel" and spec.combines
+    cause = "it makes draws, and does not move a point"
+    if spec.protocol == "kernel":
+        cause = (
+            "it keeps copies of every variable" if around else "it moves a whole energy, at the temperature that it has"
+        )
     context.error(
-        "E0658", f"`{call.name}` cannot stand inside `{outer.name}`", span,
-        cause="it keeps copies of every variable" if whole else "it makes draws, and does not move a point",
-        fix=f"put `{outer.name}` inside it: `{call.name}({outer.name}(…))`" if whole and outer.nests and outer.protocol == "kernel"
+        "E0658", f"`{call.name}` cannot stand inside `{outer.name}`", span, cause=cause,
+        fix=f"put `{outer.name}` inside it: `{call.name}({outer.name}(…))`" if around and outer.nests and outer.protocol == "kernel"
         else "name a method that moves a point, such as `gibbs()`, `gwg()` or `nuts()`",
     )  # fmt: skip
     return False

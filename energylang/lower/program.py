@@ -6,6 +6,7 @@ A program is static: it holds no array that data decide, so targets that share i
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
@@ -33,6 +34,7 @@ from energylang.ir.nodes import (
     walk,
 )
 from energylang.ir.types import Dim
+from energylang.lower.augmentation import joint_energy, require_apart, require_exact
 from energylang.lower.bounds import MOST_ENTRIES, MOST_SITES, empty_reductions, impossible, too_large, wrong_values
 from energylang.lower.colouring import colour, conflicts, layers
 from energylang.lower.data import Bound
@@ -76,6 +78,8 @@ class EnergyProgram:
     """Index tables and colours, made from the data that the program was lowered with; targets hold them as leaves."""
     known: Mapping[Symbol, Any]
     """Values of data, for analyses that only some methods ask for."""
+    bound: Bound
+    """What it was lowered with."""
     near: Neighbours | None = None
     """The rows around each site, where the gains of some sites alone can be had."""
 
@@ -161,9 +165,21 @@ class EnergyProgram:
         return self._trees[key]
 
     @cached_property
+    def augmented(self) -> EnergyProgram:
+        """The program with the hidden variables of its sums as variables: after the others, and alone of colour 0.
+
+        Raises DiagnosticError E0659 where there are none, or they cannot all be drawn at once from exact gains.
+        """
+        joint, hidden = joint_energy(self.energy, self.structured)
+        return lower(joint, self.bound, hidden)
+
+    @cached_property
     def facts_to_choose(self) -> Facts:
-        """The facts, with groups of trees where these may serve better than what else there is."""
+        """The facts, with hidden variables or groups of trees where these may serve better than what else there is."""
         facts = self.facts
+        if facts.gains == "estimate" and not facts.reals and not facts.counts:
+            with suppress(DiagnosticError):
+                facts = replace(facts, augmented=self.augmented.facts)
         poor = facts.gains == "estimate" or facts.colours > FEW_COLOURS
         if facts.reach or facts.discrete > MOST_GROUPED or not poor:
             return facts
@@ -202,8 +218,11 @@ class EnergyProgram:
         return tuple(groups)
 
 
-def lower(energy: Energy, bound: Bound) -> EnergyProgram:
-    """The program of an energy. Raises DiagnosticError for dims without a value, sizes beyond memory, wrong indices."""
+def lower(energy: Energy, bound: Bound, hidden: Collection[Variable] = ()) -> EnergyProgram:
+    """The program of an energy. Raises DiagnosticError for dims without a value, sizes beyond memory, wrong indices.
+
+    hidden: its last variables, if these are to have colour 0, and no other site; E0659 where they interact, or gains are not exact.
+    """
     dims = bound.dims
     problems = (
         _unsolved(energy, dims)
@@ -227,7 +246,9 @@ def lower(energy: Energy, bound: Bound) -> EnergyProgram:
     summed = eliminations(energy.roots, environment, dims)
     structured = structure(energy.terms, environment, dims) if code_slots else []
     structured = [as_sums(s, environment, dims) for s in structured]
-    tables, colours, near = _tables(structured, code_slots, cardinalities, environment, dims)
+    if hidden:
+        require_exact(energy, structured)
+    tables, colours, near = _tables(energy, structured, code_slots, cardinalities, environment, dims, hidden)
     # A site that bounds an interval moves what lies in it: its gains at fixed values are only a guess.
     bounding = symbols(*energy.bounds)
     shifting = any(v in bounding for v in code_slots)
@@ -247,7 +268,7 @@ def lower(energy: Energy, bound: Bound) -> EnergyProgram:
     )
     return EnergyProgram(
         energy, dims, real_slots, param_slots, code_slots, cardinalities, structured, facts, summed, tables,
-        environment, near,
+        environment, bound, near,
     )  # fmt: skip
 
 
@@ -362,8 +383,8 @@ def _bounding_first(energy: Energy) -> list[Param]:
 
 
 def _tables(
-    structured: list[Structured], slots: Mapping[Variable, CodeSlot], cardinalities: tuple[int, ...],
-    environment: Mapping[Symbol, Any], dims: Mapping[str, int],
+    energy: Energy, structured: list[Structured], slots: Mapping[Variable, CodeSlot], cardinalities: tuple[int, ...],
+    environment: Mapping[Symbol, Any], dims: Mapping[str, int], hidden: Collection[Variable],
 ) -> tuple[dict[str, np.ndarray], int, Neighbours | None]:  # fmt: skip
     tables: dict[str, np.ndarray] = {}
     for key, gather in gathers(structured):
@@ -376,7 +397,7 @@ def _tables(
     tables |= _diagonal_tables([s for s in structured if isinstance(s, Quadratic)], slots, environment, dims)
     if not slots:
         return tables, 0, None
-    colours, edges = _colours(structured, slots)
+    colours, edges = _colours(energy, structured, slots, hidden)
     for group in range(len(cardinalities)):
         tables[f"colour/{group}"] = np.concatenate([colours[v] for v, slot in slots.items() if slot.group == group])
     near, found = neighbours(structured, slots, cardinalities, colours, edges, environment, dims)
@@ -386,7 +407,7 @@ def _tables(
 
 
 def _colours(
-    structured: list[Structured], slots: Mapping[Variable, CodeSlot]
+    energy: Energy, structured: list[Structured], slots: Mapping[Variable, CodeSlot], hidden: Collection[Variable]
 ) -> tuple[dict[Variable, np.ndarray], np.ndarray]:
     """The colour of each site, and the pairs of sites that some row reads, numbered variable after variable."""
     sizes = {v: slot.size for v, slot in slots.items()}
@@ -396,9 +417,16 @@ def _colours(
         starts[variable] = total
         total += size
     edges, dense = conflicts(structured, starts, max(total, 1))
+    if hidden:
+        require_apart(energy, hidden, starts, edges, dense)
+    others = {v: size for v, size in sizes.items() if v not in hidden}
+    count = sum(others.values())
     crowded = any(u is v and sizes[u] > MOST_DENSE for u, v in dense)
     alone = total > MOST_COLOURED or crowded
-    flat = np.arange(total, dtype=np.int32) if alone else colour(edges, dense, starts, sizes)
+    among = {(u, v) for u, v in dense if u in others and v in others}
+    flat = np.arange(count, dtype=np.int32) if alone else colour(edges[edges[:, 1] < count], among, starts, others)
+    # Hidden sites come last.
+    flat = np.concatenate([flat + (1 if hidden else 0), np.zeros(total - count, np.int32)]).astype(np.int32)
     return {v: flat[starts[v] : starts[v] + size] for v, size in sizes.items()}, edges
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from energylang.lower.augmentation import OTHERS, no_hidden
 from energylang.model import UNBOUNDED, Facts, Outputs, Point, PRNGKey, Scalar, Selection
 
 
@@ -142,6 +143,9 @@ class SelectedTarget:
     def _among(self, chosen: np.ndarray | None) -> np.ndarray:
         """Sites by the base's numbers; all selected ones where None."""
         return self._sites if chosen is None else self._sites[chosen]
+
+    def augmented(self) -> SelectedTarget:
+        raise no_hidden("a part of the variables", "they are found of whole energies only", fix=OTHERS)
 
     def normal_laws(self, free: Collection[str] | None = None) -> tuple[str, ...]:
         real = set(self.selection.real)

@@ -14,6 +14,7 @@ from jax import Array
 
 from energylang.ir.nodes import Symbol
 from energylang.lower.ancestry import draw, log_likelihood
+from energylang.lower.augmentation import OTHERS, no_hidden
 from energylang.lower.evaluate import evaluate
 from energylang.lower.gains import energy_changes
 from energylang.lower.neighbours import REACH_TABLE, Carried, Neighbours, rank_table
@@ -180,6 +181,13 @@ class EnergyTarget:
         codes, tables = plan.redrawn(kind, number, jnp.concatenate(finite), tables, level, environment, key)
         parts = jnp.split(codes, np.cumsum([len(part) for part in finite])[:-1])
         return x._replace(code=(*parts, *x.code[len(finite) :])), tables
+
+    def augmented(self) -> EnergyTarget:
+        if self.level is not None:
+            why = "at another temperature a sum is raised to a power, and is none"
+            raise no_hidden(self.program.energy.name, why, fix=OTHERS)
+        program = self.program.augmented
+        return EnergyTarget(program, self.params, self.arrays, {n: jnp.asarray(t) for n, t in program.tables.items()})
 
     def normal_laws(self, free: Collection[str] | None = None) -> tuple[str, ...]:
         return tuple(normal_laws(self.program.energy, free))

@@ -49,6 +49,14 @@ def choose(facts: Facts, verb: Verb) -> tuple[MethodCall, str]:
         return MethodCall(
             "nuts"
         ), f"{_count(facts.reals, 'unconstrained real')} and no discrete variable, so gradients lead"
+    hidden = facts.augmented
+    # One colour is theirs.
+    if hidden is not None and hidden.colours - 1 <= FEW_COLOURS:
+        found = _count(hidden.discrete - facts.discrete, "hidden site")
+        others = f"{_count(facts.discrete, 'other')} in {_count(hidden.colours - 1, 'colour')}"
+        return MethodCall(
+            "data_augmentation"
+        ), f"{found}, summed out, can be drawn again, and then {others}, all exactly"
     kernel, why = _discrete(facts)
     if not facts.reals:
         return kernel, why

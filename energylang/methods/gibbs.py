@@ -55,14 +55,7 @@ class Gibbs(Uncached):
         # A site is drawn once a sweep, so one uniform each serves all colours, and one more to choose it.
         count = facts.discrete * (2 if self.scan == "random" else 1)
         parts = tuple(jnp.split(uniforms(key, count), list(accumulate(facts.sites))))
-        if coloured and facts.reach:
-            code = _by_neighbours(cast(Local, target), state.x, parts[:-1])
-        elif coloured and facts.layers:
-            code = _by_layer(target, state.x, parts[:-1])
-        elif coloured:
-            code = _by_colour(target, state.x, parts[:-1])
-        else:
-            code = self._by_block(target, state.x, parts)
+        code = by_colour(target, state.x, parts[:-1]) if coloured else self._by_block(target, state.x, parts)
         return UncachedState(Point(state.x.real, code)), {"acceptance_rate": jnp.ones(())}
 
     def tuning(self, target: Target) -> tuple[tuple[()], tuple[()]]:
@@ -106,7 +99,14 @@ class Gibbs(Uncached):
         return x.code
 
 
-def _by_colour(target: Target, x: Point, uniforms: tuple[Array, ...]) -> tuple[Array, ...]:
+def by_colour(target: Target, x: Point, uniforms: tuple[Array, ...]) -> tuple[Array, ...]:
+    """The codes after a sweep over colours in their order, from exact gains. uniforms: float[D_k] per code array."""
+    if target.facts.reach:
+        return _by_neighbours(cast(Local, target), x, uniforms)
+    return (_by_layer if target.facts.layers else _by_turn)(target, x, uniforms)
+
+
+def _by_turn(target: Target, x: Point, uniforms: tuple[Array, ...]) -> tuple[Array, ...]:
     colouring = target.colouring
 
     def update(colour: Array | int, code: tuple[Array, ...]) -> tuple[Array, ...]:

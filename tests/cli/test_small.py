@@ -62,6 +62,22 @@ def test_explain_says_which_sites_move_together(cli: Cli, model: str, clusters: 
     assert ("swendsen_wang" in out) == ("forward_backward" in out) == bool(clusters)
 
 
+@pytest.mark.parametrize(
+    ("a", "said"),
+    [
+        ("s @ W", "hidden variables for data_augmentation: 2 sites that are summed out; given these the others have 1 colour"),
+        ("tanh(s @ W)", "no hidden variables for data_augmentation: its joint energy with them would still be opaque"),
+    ],
+)  # fmt: skip
+def test_explain_says_which_hidden_variables_are_drawn_again(cli: Cli, a: str, said: str) -> None:
+    Path("h.energy").write_text(
+        f"let W = [for i in 16, j in 2: 1 / (1 + i + j)]\nenergy e(s: spin[16]) = -sum(softplus({a}))\n"
+    )
+    out = " ".join(cli("explain", "h.energy").out.split())
+    assert said in out
+    assert ("sample: data_augmentation(), because 2 hidden sites, summed out" in out) == (a == "s @ W")
+
+
 @pytest.mark.parametrize("code", ["E0301", "l0101", "N0701"])
 def test_explain_a_code(cli: Cli, code: str) -> None:
     result = cli("explain", code)

@@ -18,7 +18,7 @@ ELSEWHERE = {
     "files of modules": ("E0231", "E0232", "E0233"),
     "graphs": (*(f"E071{n}" for n in range(1, 9)), *(f"N071{n}" for n in range(1, 5))),
     "functions given from Python": ("E0238", "E0239"),
-    "methods when they are made": (*(f"E064{n}" for n in range(9)), *(f"E065{n}" for n in (0, 1, 2, 5, 6, 7))),
+    "methods when they are made": (*(f"E064{n}" for n in range(9)), *(f"E065{n}" for n in (0, 1, 2, 5, 6, 7, 9))),
     "tasks when they are planned": ("E0664", "E0665"),
     "predictions asked for in a run": tuple(f"E053{n}" for n in range(1, 6)),
     "runs": tuple(code for code in CODES if code.startswith("E08") and code not in CODE_EXAMPLES),
