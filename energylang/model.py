@@ -253,7 +253,7 @@ class Forested(Target, Protocol):
         """What drawing goes by, at x: it is passed on from group to group."""
         ...
 
-    def redrawn(self, x: Point, kind: int, number: Array, tables: Any, key: PRNGKey) -> tuple[Point, Any]:
+    def redrawn(self, x: Point, kind: int, number: int | None, tables: Any, key: PRNGKey) -> tuple[Point, Any]:
         """The Point with group `number` of a kind drawn anew from its law given everything else, exactly, and the tables there.
 
         All groups of a sweep may have one key: each takes numbers of its own.

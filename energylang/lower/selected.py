@@ -135,7 +135,7 @@ class SelectedTarget:
         return self.base.tree_tables(self._whole(x), self._among(chosen))
 
     def redrawn(
-        self, x: Point, kind: int, number: Array, tables: Any, key: PRNGKey, chosen: np.ndarray | None = None
+        self, x: Point, kind: int, number: int | None, tables: Any, key: PRNGKey, chosen: np.ndarray | None = None
     ) -> tuple[Point, Any]:
         whole, tables = self.base.redrawn(self._whole(x), kind, number, tables, key, self._among(chosen))
         return x._replace(code=tuple(_take(whole.code[g], self.selection.code[g]) for g in self._groups)), tables

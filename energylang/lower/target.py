@@ -172,7 +172,7 @@ class EnergyTarget:
         return self.program.trees(chosen).tables(self._environment(self.values(x)[0]))
 
     def redrawn(
-        self, x: Point, kind: int, number: Array, tables: Any, key: PRNGKey, chosen: np.ndarray | None = None
+        self, x: Point, kind: int, number: int | None, tables: Any, key: PRNGKey, chosen: np.ndarray | None = None
     ) -> tuple[Point, Any]:
         finite = [x.code[g] for g in self._finite]
         level = 1.0 if self.level is None else self.level

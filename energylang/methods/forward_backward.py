@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import jax.numpy as jnp
-from jax import Array, lax
 
 from energylang.methods._uncached import Uncached, UncachedState
-from energylang.model import Forested, Info, Point, PRNGKey, Target
+from energylang.model import Forested, Info, PRNGKey, Target
 
 
 @dataclass(frozen=True)
@@ -27,15 +26,10 @@ class ForwardBackward(Uncached):
 
     def step(self, target: Target, tune: tuple[()], state: UncachedState, key: PRNGKey) -> tuple[UncachedState, Info]:
         forested = cast(Forested, target)
-        now = state.x, forested.tree_tables(state.x)
-        for kind, count in enumerate(forested.trees()):
-
-            def draw(number: Array, now: tuple[Point, Any], kind: int = kind) -> tuple[Point, Any]:
-                x, tables = now
-                return forested.redrawn(x, kind, number, tables, key)
-
-            now = lax.fori_loop(0, count, draw, now)
-        return UncachedState(now[0]), {"acceptance_rate": jnp.ones(())}
+        x, tables = state.x, forested.tree_tables(state.x)
+        for kind, _ in enumerate(forested.trees()):
+            x, tables = forested.redrawn(x, kind, None, tables, key)
+        return UncachedState(x), {"acceptance_rate": jnp.ones(())}
 
     def tuning(self, target: Target) -> tuple[tuple[()], tuple[()]]:
         cast(Forested, target).trees()

@@ -92,6 +92,14 @@ def factorial(x: np.ndarray) -> float:
     return first + moves + sum(normal(Y[t], grid[t] @ [1.0, 1.6], 0.6) for t in range(3))
 
 
+def beside_spins(x: np.ndarray) -> float:
+    grid, (a, b) = x[:4].reshape(2, 2), x[4:]
+    first: Any = -sum(np.log(0.2) if v else np.log(0.8) for v in grid[0])
+    moves = -sum(np.log(0.7) if grid[0, k] == grid[1, k] else np.log(0.3) for k in range(2))
+    seen = sum(normal(Y[t], grid[t] @ [1.0, 1.6], 0.6) for t in range(2))
+    return first + moves + seen - 0.8 * a * b - 0.5 * a * grid[0, 0] - 0.9 * b * grid[0, 1]
+
+
 def categorical(x: np.ndarray) -> float:
     grid = x.reshape(2, 2)
     first: Any = -sum(np.log(START[v]) for v in grid[0])
@@ -129,6 +137,15 @@ MODELS: dict[str, tuple[str, dict[str, Any], list[Any], Weigh, int]] = {
         {"y": Y},
         [(0, 1)] * 6,
         factorial,
+        2,
+    ),
+    "a factorial model beside spins": (
+        "import sequences\ndata y: real[2]\nlet w = [1.0, 1.6]\n"
+        "energy e(x: binary[2, 2], s: spin[2]) = sequences.factorial_hmm(x, y, w, 0, 0.6, 0.2, 0.7)"
+        " - 0.8 * s[0] * s[1] - 0.5 * s[0] * x[0, 0] - 0.9 * s[1] * x[0, 1]",
+        {"y": Y[:2]},
+        [(0, 1)] * 4 + [(-1, 1)] * 2,
+        beside_spins,
         2,
     ),
     "its categorical sister": (
@@ -239,12 +256,15 @@ def test_wrong_tables_are_rejected(twin: Any, model: str) -> None:
 def test_what_is_carried_from_group_to_group_is_what_is_there() -> None:
     law = target("a factorial hidden Markov model")
     x = points("a factorial hidden Markov model", oracle("a factorial hidden Markov model")[0][-1:])
-    x = Point(x.real[0], tuple(code[0] for code in x.code))
+    begin = x = Point(x.real[0], tuple(code[0] for code in x.code))
     first = tables = law.tree_tables(x)
     key = jax.random.key(invariance.seed("carried"))
     for kind, count in enumerate(law.trees()):
         for number in range(count):
             x, tables = law.redrawn(x, kind, number, tables, key)
+    kernel = ForwardBackward()
+    whole = kernel.step(law, (), kernel.init(law, begin, key), key)[0].x
+    assert all(np.array_equal(a, b) for a, b in zip(whole.code, x.code, strict=True))
     assert len(first.parts) == 1
     assert not np.allclose(first.parts[0], tables.parts[0], rtol=1e-3)
     np.testing.assert_allclose(tables.parts[0], law.tree_tables(x).parts[0], rtol=1e-5, atol=1e-5)
