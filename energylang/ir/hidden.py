@@ -4,7 +4,7 @@
 
 of which the sum over h gives the former again. A `marginal` is such a sum, and so is every entry of -softplus(a) =
 -log(1 + exp(a)), with -h a as the energy of a binary h: the free energy of a restricted Boltzmann machine (Hinton 2002,
-Neural Comput. 14); of -logaddexp(a, b) it is -a - h (b - a).
+Neural Comput. 14); of -log(exp(a) + exp(b)) it is -(1 - h) a - h b.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from energylang.ir.nodes import Apply, Energy, Expr, Literal, Marginal, Normalis
 from energylang.ir.operations import type_of
 from energylang.ir.rewrite import replacer
 from energylang.ir.terms import Analysis, Summand
-from energylang.ir.types import Space
+from energylang.ir.types import Kind, Space, Type
 
 
 def with_hidden(energy: Energy, rows: Collection[Expr]) -> tuple[Energy, tuple[Variable, ...]]:
@@ -54,8 +54,10 @@ def is_sum(summand: Summand) -> bool:
     if not all(isinstance(factor, Literal) for factor in summand.scale):
         return False
     scale = prod(factor.value for factor in summand.scale if isinstance(factor, Literal))
-    # Twice a sum is no sum of these terms: the square of what is added up, and a power is none at all.
-    return (scale == 1 and isinstance(summand.rows, Marginal)) or (scale == -1 and _logits(summand.rows) is not None)
+    # With any other factor exp(-energy) has a power of the sum.
+    if isinstance(summand.rows, Marginal):
+        return scale == 1
+    return scale == -1 and _logits(summand.rows) is not None
 
 
 def _logits(rows: Expr) -> tuple[Expr | None, Expr] | None:
@@ -69,6 +71,13 @@ def _logits(rows: Expr) -> tuple[Expr | None, Expr] | None:
             return (None, b) if isinstance(a, Literal) and a.value == 0 else (a, b)
         case "log1p", (Apply(operation="exp", arguments=(b,)),):
             return None, b
+        case "log", (Apply(operation="add", arguments=(Literal(value=1), Apply(operation="exp", arguments=(b,)))),):
+            return None, b
+        case "log", (Apply(operation="add", arguments=(Apply(operation="exp", arguments=(a,)), second)),):
+            if isinstance(second, Literal) and second.value == 1:
+                return None, a
+            if isinstance(second, Apply) and second.operation == "exp":
+                return a, second.arguments[0]
     return None
 
 
@@ -83,8 +92,11 @@ def _written_out(summand: Summand, term: Term, number: int) -> tuple[Sequence[Ex
     assert logits is not None
     a, b = logits
     h = Variable(f"hidden {number}", Space("binary", summand.rows.type.shape), term.span)
-    chosen = _applied("mul", _reference(h), b if a is None else _applied("sub", b, a))
-    return [_scaled_sum(summand.scale, chosen if a is None else _applied("add", a, chosen))], [h]
+    chosen = [_applied("mul", _reference(h), b)]
+    if a is not None:
+        one = Literal(Type(Kind.INT), term.span, 1)
+        chosen.append(_applied("mul", _applied("sub", one, _reference(h)), a))
+    return [_scaled_sum(summand.scale, rows) for rows in chosen], [h]
 
 
 def _reference(variable: Variable) -> Reference:

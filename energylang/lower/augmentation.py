@@ -33,9 +33,7 @@ def joint_energy(energy: Energy, structured: Sequence[Structured]) -> tuple[Ener
     if not found:
         why = "none of its terms is a sum over hidden variables that hides its gains"
         raise no_hidden(name, why, fix=f"such sums are `marginal(e, over = h)` and `-sum(softplus(a))`; {OTHERS}")
-    joint, hidden = with_hidden(energy, [s.summand.rows for s in found])
-    # Values of sites index data and bound nothing here, so what is left to show is the structure of the joint energy.
-    return joint, hidden
+    return with_hidden(energy, [s.summand.rows for s in found])
 
 
 def require_exact(energy: Energy, structured: Sequence[Structured]) -> None:
@@ -54,14 +52,12 @@ def require_apart(
     dense: Collection[tuple[Variable, Variable]],
 ) -> None:
     """Raise E0659 where hidden sites interact given the others. edges, dense: of `colouring.conflicts`, numbered by `starts`."""
-    together = [(u, v) for u, v in dense if u in hidden and v in hidden]
+    together = [v for v in hidden if any(v in pair and set(pair) <= set(hidden) for pair in dense)]
     first = min((starts[v] for v in hidden), default=0)
     inside = edges[edges[:, 0] >= first]
     if together or len(inside):
         owner = (
-            together[0][0]
-            if together
-            else max((v for v in hidden if starts[v] <= inside[0, 0]), key=starts.__getitem__)
+            together[0] if together else max((v for v in hidden if starts[v] <= inside[0, 0]), key=starts.__getitem__)
         )
         shown = owner.name.partition(" ")[0]
         raise no_hidden(

@@ -25,6 +25,9 @@ MODELS: dict[str, tuple[str, int]] = {
     "log1p of exp": ("energy e(v: spin[4]) = -sum(log1p(exp(v @ W)))", 3),
     "logaddexp of zero": ("energy e(v: spin[4]) = -sum(logaddexp(0, v @ W))", 3),
     "logaddexp of two": ("energy e(v: spin[4]) = -sum(logaddexp(p, v @ W)) - sum(logaddexp(-(v @ W), v @ W))", 6),
+    "logs of sums": (
+        "energy e(v: spin[4]) = -sum(log(1 + exp(v @ W))) - sum(log(exp(v @ W) + 1)) - log(exp(v[0] * v[1] * v[2]) + exp(dot(p, v[1:])))", 7,
+    ),
     "one sum twice": ("fn s(v: real[4]) = sum(softplus(v @ W))\nenergy e(v: spin[4]) {\n  let a = s(v)\n  += -a - a\n}", 6),
     "a marginal": (
         "energy joint(v: spin[4], h: cat(3)[2]) = -sum(h * (v[:2] + v[2:])) - sum(h == 1) + v[0] * v[1]\n"
