@@ -30,9 +30,11 @@ def joint_energy(energy: Energy, structured: Sequence[Structured]) -> tuple[Ener
     if others:
         raise no_hidden(name, f"`{others[0]}` is not discrete, of finitely many values", fix=OTHERS)
     found = sums_over_hidden(structured)
+    if not any(isinstance(s, Opaque) for s in structured):
+        raise no_hidden(name, "nothing of it is opaque, so its own gains are exact", fix="use `gibbs()`")
     if not found:
-        why = "none of its terms is a sum over hidden variables that hides its gains"
-        raise no_hidden(name, why, fix=f"such sums are `marginal(e, over = h)` and `-sum(softplus(a))`; {OTHERS}")
+        fix = f"such sums are `marginal(e, over = h)` and `-sum(softplus(a))`; {OTHERS}"
+        raise no_hidden(name, "no opaque term of it is a sum over hidden variables", fix=fix)
     return with_hidden(energy, [s.summand.rows for s in found])
 
 
@@ -66,8 +68,6 @@ def require_apart(
         )  # fmt: skip
 
 
-def no_hidden(name: str, why: str, cause: str = "", fix: str = "") -> DiagnosticError:
+def no_hidden(name: str, why: str, fix: str) -> DiagnosticError:
     """E0659, of the energy of a name."""
-    return DiagnosticError(
-        [Diagnostic("E0659", f"no hidden variables of `{name}` to draw: {why}", cause=cause, fix=fix)]
-    )
+    return DiagnosticError([Diagnostic("E0659", f"no hidden variables of `{name}` to draw: {why}", fix=fix)])
