@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import reduce
 from itertools import accumulate
 from math import log
 from typing import Literal, NamedTuple
@@ -11,9 +12,9 @@ from typing import Literal, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from energylang.lower.inversion import invert
+from energylang.lower.inversion import FEW_VALUES, invert
 from energylang.methods._adaptation import Search, search, start_search
-from energylang.methods._balanced import BALANCED, Informed, accepted, at_value, informed, require_choice, rise
+from energylang.methods._balanced import BALANCED, Informed, accepted, informed, require_choice, rise
 from energylang.methods._discrete import Discrete
 from energylang.model import Info, Phase, Point, PRNGKey, Target
 from energylang.threefry import uniforms
@@ -23,7 +24,10 @@ STEEPEST = 30.0
 
 
 class FactorisedState(NamedTuple):
-    """at: the Point and the gains there. odds: for each code array exp(gain), cut: a step makes one exponential for a site."""
+    """at: the Point and the gains there. odds: for each code array exp(gain), cut, float[D], or float[k, D] of several values.
+
+    A step makes one exponential for a site. Values come first, so that what is computed of them is a loop over sites.
+    """
 
     at: Informed
     odds: tuple[Array, ...]
@@ -69,7 +73,7 @@ class Factorised(Discrete):
 
     @abstractmethod
     def several(self, step_size: Array, odds: Array, current: Array) -> Array:
-        """Weights float[D, k] of every value; odds: float[D, k], one where current: bool[D, k] says that the value is."""
+        """Weights float[k, D] of every value; odds: float[k, D], one where current: bool[k, D] says that the value is."""
 
     def weigh(self, odds: Array) -> Array:
         """The locally balanced g."""
@@ -77,7 +81,7 @@ class Factorised(Discrete):
 
     def _at(self, target: Target, x: Point) -> FactorisedState:
         at = informed(target, x)
-        return FactorisedState(at, tuple(jnp.exp(jnp.clip(g, -STEEPEST, STEEPEST)) for g in at.gains))
+        return FactorisedState(at, tuple(jnp.exp(jnp.clip(g.T, -STEEPEST, STEEPEST)) for g in at.gains))
 
     def init(self, target: Target, x: Point, key: PRNGKey) -> FactorisedState:
         return self._at(target, x)
@@ -92,7 +96,7 @@ class Factorised(Discrete):
             if odds.ndim == 1:
                 found.append(self.pair(step_size, odds))
             else:
-                current = jnp.arange(odds.shape[1]) == code[:, None]
+                current = jnp.arange(odds.shape[0])[:, None] == code
                 found.append((self.several(step_size, odds, current),))
         return found
 
@@ -110,7 +114,7 @@ class Factorised(Discrete):
                 move, stay = law
                 code.append(jnp.where(own * (move + stay) < move, 1 - old, old))
             else:
-                code.append(invert(law[0], own).astype(old.dtype))
+                code.append(invert(law[0].T, own).astype(old.dtype))
         proposed = self._at(target, Point(state.x.real, tuple(code)))
         backward = self.laws(tune.step_size, proposed)
         log_ratio = rise(state.at, proposed.at) + self.log_ratio(forward, backward, state.x, proposed.x)
@@ -134,8 +138,8 @@ class Factorised(Discrete):
                 went, every = jnp.where(new != old, there[0], there[1]), there[0] + there[1]
                 returned, all_back = jnp.where(new != old, back[0], back[1]), back[0] + back[1]
             else:
-                went, every = at_value(there[0], new), there[0].sum(axis=1)
-                returned, all_back = at_value(back[0], old), back[0].sum(axis=1)
+                went, every = _at_value(there[0], new), added(there[0])
+                returned, all_back = _at_value(back[0], old), added(back[0])
             total += jnp.log((returned * every) / (went * all_back)).sum()
         return total
 
@@ -152,3 +156,13 @@ class Factorised(Discrete):
         rate = jnp.where(info["flips"] > 0, info["acceptance_rate"], 1.0)
         log_step, memory = search(phase, memory, rate - self.target_acceptance, log(1e-12), log(1e4))
         return FactorisedTuning(jnp.exp(log_step)), memory
+
+
+def added(table: Array) -> Array:
+    """float[D]: the sum over values of float[k, D]; of few values written out, which leaves one loop over sites."""
+    return reduce(jnp.add, list(table)) if len(table) <= FEW_VALUES else table.sum(axis=0)
+
+
+def _at_value(table: Array, code: Array) -> Array:
+    """float[D]: the entry of each site's value, of float[k, D]."""
+    return added(jnp.where(jnp.arange(len(table))[:, None] == code, table, 0.0))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 from jax import Array
 
-from energylang.methods._factorised import Factorised
+from energylang.methods._factorised import Factorised, added
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class _Jumps(Factorised):
         return move, none + rest
 
     def several(self, step_size: Array, odds: Array, current: Array) -> Array:
-        total, weight = odds.sum(axis=1, keepdims=True), self.weigh(odds)
+        total, weight = added(odds), self.weigh(odds)
         share = odds / total
         move, rest = self.moved(step_size, weight, share, weight / share)
-        stay = jnp.where(current, share, rest).sum(axis=1, keepdims=True)
+        stay = added(jnp.where(current, share, rest))
         return jnp.where(current, stay, move)
 
 
