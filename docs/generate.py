@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from energylang.catalog import NEEDS, NETS, RUN_OPTIONS, SCHEDULES, Family, describe, methods
+from energylang.catalog import NEEDS, NETS, OPTIMIZERS, RATES, RUN_OPTIONS, SCHEDULES, Family, describe, methods
 from energylang.check.draws import DRAWABLE
 from energylang.check.functions import FUNCTIONS
 from energylang.cli.options import flag
@@ -273,6 +273,7 @@ SECTIONS = {
         "schedules": lambda: families(SCHEDULES),
     },
     "command-line.md": {"options": options, "methods": catalog},
+    "train.md": {"optimizers": lambda: families(OPTIMIZERS), "rates": lambda: families(RATES)},
 }
 
 

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from energylang.run.optimum import Optimum
     from energylang.run.progress import Progress
     from energylang.run.result import Run
-    from energylang.run.train import Training
+    from energylang.run.training import Training
 
 
 Data = Mapping[str, Any] | str | Path | Graph
@@ -193,7 +193,7 @@ class Model:
         name, task = self.choose(verb, of)
         node = self.node(name)
         call = resolve_method(self.module, node, verb, method, task)
-        given = resolve_options(verb, options or {}, task)
+        given = resolve_options(self.module, verb, options or {}, task)
         bindings = resolve_bindings(node, verb, on or {}, task, self.bound)
         require_observed(node, given)
         if given.get("prior"):
@@ -406,11 +406,16 @@ class Energy:
 
     def train(
         self, *, method: str | MethodCall | None = None, on: Mapping[str, Any] | None = None, out: str | Path | None = None,
-        resume: bool = False, progress: Progress | None = None, **options: Any,
+        resume: bool = False, progress: Progress | None = None, chunk: int | None = None, **options: Any,
     ) -> Training:  # fmt: skip
-        """Learn the params from rows of data. Options: steps, batch, learning_rate, seed."""
+        """Learn the params from rows of data.
+
+        method, on (rows of variables and conditions); steps, optimizer (a text such as "adamw(1e-3, weight_decay = 1e-4)", or
+        a GradientTransformation of Optax), batch, clip, ema, validation (rows held out, a number or a part), every, patience,
+        seed; out (a file), resume, progress, chunk.
+        """
         plan = self.plan("train", method, on, options)
-        return plan.train(Path(out) if out else None, resume, progress)
+        return plan.train(Path(out) if out else None, resume, progress, chunk)
 
     def plan(
         self, verb: Verb, method: str | MethodCall | None = None, on: Mapping[str, Any] | None = None,

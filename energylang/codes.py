@@ -390,6 +390,10 @@ _register(
             "The method or the run has no such option: `energylang methods NAME` lists a method's.",
         ),
         "E0603": ("bad value of an option", "An option got a value of the wrong type or outside its range."),
+        "E0851": (
+            "unknown optimizer, or schedule of learning rates",
+            "`optimizer = …` takes one of the optimizers of the catalog, and its learning rate a number or one of the schedules: `adamw(cosine(1e-3, warmup = 500), weight_decay = 1e-5)`. docs/train.md lists them; in Python a GradientTransformation of Optax may stand there too.",
+        ),
         "E0604": (
             "the method does not fit",
             "The method needs something that this energy lacks. Nothing was compiled; the message names methods that fit.",
@@ -771,7 +775,7 @@ _register(
         ),
         "E0806": (
             "the loss is not finite",
-            "The loss of a training step is infinite or undefined. Usually the learning rate is too large, or the energy overflows on some row of the data.",
+            "The loss of a training step, or its gradient, is infinite or undefined. The step is taken back to the last params whose loss was finite, and steps are halved; this is said when that has happened ten times, one upon the other. With `--out` the last good params are in the file. Usually the learning rate is too large, or the energy overflows on some row of the data.",
         ),
         "E0807": (
             "every weight is zero",
@@ -799,6 +803,19 @@ _register(
         ),
     },
     exit_code=4,
+)
+_register(
+    {
+        "E0855": (
+            "nothing is held out",
+            "`every` and `patience` are about the loss of rows that are held out of training: give `validation` too.",
+        ),
+        "E0856": (
+            "a warm-up longer than the training",
+            "The learning rate would still be rising at the last step. Give a shorter `warmup`, or more `steps`.",
+        ),
+    },
+    exit_code=2,
 )
 _register(
     {
@@ -875,6 +892,18 @@ _register(
         "E0865": (
             "a start that is not finite",
             "At the starting values that were given the energy, or its gradient, is infinite or undefined: they lie outside the support of some term.",
+        ),
+        "E0852": (
+            "fewer rows than a minibatch has",
+            "`batch = n` takes n rows a step, and there are fewer to train on. Give a smaller `batch`, or leave it out: then every step takes all rows.",
+        ),
+        "E0853": (
+            "nothing is held out, or nothing is left",
+            "`validation = 0.1` holds out a tenth of the rows, `validation = 500` five hundred of them, chosen by the seed. At least one row is held out, and at least one is left to train on.",
+        ),
+        "E0854": (
+            "no rows to train on",
+            "The data that `on (…)` binds have no rows.",
         ),
         "E0850": (
             "a run without draws",

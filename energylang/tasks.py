@@ -17,7 +17,6 @@ from energylang.catalog import (
     RUN_OPTIONS,
     MethodCall,
     Option,
-    Value,
     Verb,
     build,
     ensemble,
@@ -26,16 +25,17 @@ from energylang.catalog import (
 )
 from energylang.check.constraints import meant, unfit, unknown
 from energylang.check.modules import new_context
-from energylang.check.tasks import method_call, option_problem, settled
+from energylang.check.options import option_problem, options_of, settled, unknown_option
+from energylang.check.tasks import method_call
 from energylang.datafiles import leaves
-from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics, suggest
+from energylang.diagnostics import Diagnostic, DiagnosticError, Diagnostics
 from energylang.ir.ancestry import prior, steps
 from energylang.ir.constrained import OBJECTIVE, PENALTY, Constrained
 from energylang.ir.nodes import Constraint, Task, symbols
 from energylang.ir.nodes import Energy as EnergyNode
 from energylang.lower.ancestry import require_covered
 from energylang.lower.bounds import problems_of
-from energylang.lower.data import Bound, bind_conditions
+from energylang.lower.data import Bound, bind_conditions, outside_rows
 from energylang.lower.evaluate import evaluate
 from energylang.lower.externs import fingerprint
 from energylang.lower.operations import NUMPY
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from energylang.api import Energy
     from energylang.run.progress import Progress
     from energylang.run.result import Run
-    from energylang.run.train import Training
+    from energylang.run.training import Training
 
 
 def resolve_method(
@@ -74,8 +74,8 @@ def resolve_method(
     return call
 
 
-def resolve_options(verb: Verb, options: Mapping[str, Any], task: Task | None) -> dict[str, Any]:
-    """The run's options: the caller's over the task's over the defaults. Raises DiagnosticError E0602, E0603.
+def resolve_options(module: ast.Module, verb: Verb, options: Mapping[str, Any], task: Task | None) -> dict[str, Any]:
+    """The run's options: the caller's over the task's over the defaults. Raises DiagnosticError E0602, E0603, E0851.
 
     Where nobody says how many chains, or with an aim (`until`) how many draws, these are None: they depend on the method.
     """
@@ -88,9 +88,15 @@ def resolve_options(verb: Verb, options: Mapping[str, Any], task: Task | None) -
         if value is None:
             continue
         if name not in table:
-            near = suggest(name, table)
-            fix = f"did you mean `{near}`?" if near else f"its options are {', '.join(table)}"
+            fix = unknown_option(name, table, str(value))
             problems.append(Diagnostic("E0602", f"`{verb}` has no option `{name}`", fix=fix))
+            continue
+        if table[name].type == "call" and isinstance(value, str):
+            values[name] = _read_call(module, verb, table[name], value)
+            continue
+        if table[name].calls == "optimizer" and hasattr(value, "init") and hasattr(value, "update"):
+            # Of Optax, or like it.
+            values[name] = value
             continue
         value = value.item() if isinstance(value, np.generic) else value
         problem = None
@@ -109,7 +115,22 @@ def resolve_options(verb: Verb, options: Mapping[str, Any], task: Task | None) -
     return values
 
 
-def _beside(task: Task, option: Option, value: Value) -> Any:
+def _read_call(module: ast.Module, verb: Verb, option: Option, text: str) -> MethodCall:
+    """The value of an option that is a call, as the caller writes it. Raises DiagnosticError E0851, E0602, E0603."""
+    diagnostics = Diagnostics()
+    written = parse(Source(f"--{option.name}", f"{verb} e with auto(), {option.name} = {text}"), diagnostics)
+    diagnostics.raise_if_failed()
+    context, _ = new_context(module, Diagnostics())
+    context.diagnostics = diagnostics
+    written_options = [d.options for d in written.declarations if isinstance(d, ast.Task)]
+    found = options_of(context, written_options[0], (option,), f"`{verb}`") if len(written_options) == 1 else None
+    diagnostics.raise_if_failed()
+    if found is None:
+        raise DiagnosticError([Diagnostic("E0603", f"`{option.name}` {option_problem(option, text)}, not {text}")])
+    return dict(found)[option.name]
+
+
+def _beside(task: Task, option: Option, value: Any) -> Any:
     """The value of an option of the file's task: a file that it names lies in the model's folder. Raises E0707."""
     if not option.files or value in option.choices:
         return value
@@ -184,6 +205,30 @@ def with_conditions(node: EnergyNode, given: Mapping[str, Any], bound: Bound) ->
     diagnostics.raise_if_failed()
     assert found is not None
     return Bound({**bound.values, **found.values}, found.dims, found.origins)
+
+
+def require_rows(node: EnergyNode, rows: Mapping[str, np.ndarray], bound: Bound) -> None:
+    """Raise E0703 and E0704 where the rows that training goes through are not points of the energy's spaces."""
+    shown = ", ".join(f"`{n}` {list(values.shape)}" for n, values in rows.items())
+    if len({values.shape[:1] for values in rows.values()}) != 1 or any(not values.ndim for values in rows.values()):
+        raise DiagnosticError([Diagnostic("E0703", f"training data need one leading dim of rows in common: {shown}")])
+    problems = []
+    for symbol in (*node.variables, *node.conditions):
+        values = rows.get(symbol.name)
+        if values is None:
+            continue
+        event = tuple(d.evaluate(bound.dims) for d in symbol.space.shape)
+        if values.shape[1:] != event:
+            problems.append(
+                Diagnostic(
+                    "E0703", f"a row of `{symbol.name}` has shape {list(values.shape[1:])}, and `{symbol.name}` is {symbol.space}: {list(event)}",
+                    symbol.span, fix=f"bind an array of shape {[values.shape[0], *event]}",
+                )
+            )  # fmt: skip
+        elif not symbol.space.bounds:
+            problems += outside_rows(symbol, values, bound.dims)
+    if problems:
+        raise DiagnosticError(problems)
 
 
 KEPT = ("predictive", "log_likelihood")
@@ -345,7 +390,9 @@ class Plan:
                 progress.note(f"`{problem.name}` is not drawn anew: {problem.text}")
         return ("predictive",)
 
-    def train(self, out: Path | None = None, resume: bool = False, progress: Progress | None = None) -> Training:
+    def train(
+        self, out: Path | None = None, resume: bool = False, progress: Progress | None = None, chunk: int | None = None
+    ) -> Training:
         """Do a training task."""
         if out is not None:
             require_replaceable(out)
@@ -353,16 +400,11 @@ class Plan:
         from energylang.run.train import run_training
 
         require_alone("training")
-        rows = {name: jax.numpy.asarray(value) for name, value in self.bindings.items()}
-        lengths = {name: value.shape[0] if value.ndim else None for name, value in rows.items()}
-        if len(set(lengths.values())) != 1 or None in lengths.values():
-            shown = ", ".join(f"`{n}` {list(rows[n].shape)}" for n in rows)
-            raise DiagnosticError(
-                [Diagnostic("E0703", f"training data need one leading dim of rows in common: {shown}")]
-            )
+        rows = {name: np.asarray(value) for name, value in self.bindings.items()}
+        require_rows(self.energy.node, rows, self.energy.model.bound)
         return run_training(
             build(self.method), self.energy.compiled, rows, provenance=self.provenance(), out=out, resume=resume, progress=progress,
-            **self.options,
+            chunk=chunk, **self.options,
         )  # fmt: skip
 
     def provenance(self) -> Any:

@@ -7,6 +7,9 @@ loop compiles sooner, and is no slower.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,8 +19,15 @@ ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
 
 
-def block(key: Array, high: Array, low: Array) -> tuple[Array, Array]:
+Shift = Callable[[Any, Any], Any]
+
+
+def block(
+    key: Any, high: Any, low: Any, left: Shift = lax.shift_left, right: Shift = lax.shift_right_logical
+) -> tuple[Any, Any]:
     """The two words, uint32, of counter (high, low) under the key uint32[2]; counters may have any shape.
+
+    left, right: how words are shifted, by which NumPy computes the same on the host.
 
     Folding a key has zero as the first word of its counters: streams begin at one, to be apart from keys derived so.
     """
@@ -27,11 +37,34 @@ def block(key: Array, high: Array, low: Array) -> tuple[Array, Array]:
     for group in range(5):
         for rotation in ROTATIONS[group % 2]:
             high = high + low
-            low = lax.shift_left(low, np.uint32(rotation)) | lax.shift_right_logical(low, np.uint32(32 - rotation))
+            low = left(low, np.uint32(rotation)) | right(low, np.uint32(32 - rotation))
             low = low ^ high
         high = high + schedule[(group + 1) % 3]
         low = low + schedule[(group + 2) % 3] + np.uint32(group + 1)
     return high, low
+
+
+def folded(key: np.ndarray, *numbers: int) -> np.ndarray:
+    """uint32[2]: `jax.random.fold_in` of each number in turn, on the host."""
+    for number in numbers:
+        pair = _on_host(key, np.zeros(1, np.uint32), np.full(1, number, np.uint32))
+        key = np.concatenate(pair)
+    return key
+
+
+def permutation(key: np.ndarray, count: int) -> np.ndarray:
+    """int64[count]: the numbers from 0 on in random order, on the host, whatever NumPy makes of its own generators.
+
+    They are sorted by 64 random bits each; that two of them are the same happens once in 2^64 / count^2.
+    """
+    counter = np.arange(count, dtype=np.uint32)
+    high, low = _on_host(key, np.ones(count, np.uint32), counter)
+    return np.argsort(high.astype(np.uint64) << np.uint64(32) | low, kind="stable")
+
+
+def _on_host(key: np.ndarray, high: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    with np.errstate(over="ignore"):
+        return block(np.asarray(key, np.uint32).reshape(2, 1), high, low, np.left_shift, np.right_shift)
 
 
 def uniforms(key: Array, count: int, stream: int | Array = 1) -> Array:

@@ -158,7 +158,7 @@ param sigma: positive = 1
 energy m(y: real) {
   y ~ normal(mu, sigma)
 }
-train m on (y = x) with mle(), steps = 1500, learning_rate = 0.02
+train m on (y = x) with mle(), steps = 1500, optimizer = adam(0.02)
 """,
         data={"x": x},
     )

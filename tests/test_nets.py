@@ -110,7 +110,7 @@ energy curve(y: real | x: real) {
   y ~ normal(f(x), sigma)
 }
 
-train curve on (y = ys, x = xs) with mle(), steps = 400, learning_rate = 0.02
+train curve on (y = ys, x = xs) with mle(), steps = 400, optimizer = adam(0.02)
 """
 
 

@@ -15,13 +15,14 @@ from typing import Any
 from energylang.catalog.continuous import CONTINUOUS
 from energylang.catalog.discrete import DISCRETE
 from energylang.catalog.families import NETS, SCHEDULES, SOLVERS, Family
+from energylang.catalog.optimizers import CALLS, OPTIMIZERS, RATES
 from energylang.catalog.others import OTHERS
 from energylang.catalog.runs import CHAINS_ONLY, MOST_DRAWS, RUN_OPTIONS
 from energylang.catalog.specs import NEEDS, VERBS, Method, MethodCall, Option, Traits, Value, Verb, shown
 
 __all__ = [
-    "BUILT_IN", "CHAINS_ONLY", "MOST_DRAWS", "NEEDS", "NETS", "RUN_OPTIONS", "SCHEDULES", "SOLVERS", "VERBS", "Family", "Method",
-    "MethodCall", "Option", "Traits", "Value", "Verb", "build", "describe", "ensemble", "fitting", "methods", "misfit", "shown",
+    "BUILT_IN", "CALLS", "CHAINS_ONLY", "MOST_DRAWS", "NEEDS", "NETS", "OPTIMIZERS", "RATES", "RUN_OPTIONS", "SCHEDULES", "SOLVERS",
+    "VERBS", "Family", "Method", "MethodCall", "Option", "Traits", "Value", "Verb", "build", "describe", "ensemble", "fitting", "methods", "misfit", "shown",
     "too_few",
 ]  # fmt: skip
 
@@ -57,9 +58,15 @@ def methods() -> dict[str, Method]:
     return table
 
 
+KINDS = {"optimizer": "an optimizer", "rate": "a schedule of rates", "kernel": "a method"}
+"""What the value of an option is that is a call, in words."""
+
+
 def describe(option: Option) -> str:
     """Its type, range, default and meaning, as one line."""
     kind = " | ".join((*option.choices, *(["a file"] if option.files else []))) or option.type
+    if option.calls:
+        kind = KINDS[option.calls] if option.type == "call" else f"{kind} or {KINDS[option.calls]}"
     low, high = option.minimum, option.maximum
     if not option.choices and (low is not None or high is not None):
         left, right = ("above ", "below ") if option.open else ("from ", "to ")

@@ -9,13 +9,17 @@ from energylang.catalog.specs import Option
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A form that nets or schedules take: `form` is an example of how it is written."""
+    """A form that nets or schedules take: `form` is an example of how it is written.
+
+    first: the option that may be given without its name, before all others.
+    """
 
     name: str
     form: str
     summary: str
     source: str
     options: tuple[Option, ...] = ()
+    first: str = ""
 
 
 NETS: dict[str, Family] = {

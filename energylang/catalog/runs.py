@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from energylang.catalog.specs import Option, Verb
+from energylang.catalog.specs import MethodCall, Option, Verb
 
 RUN_OPTIONS: dict[Verb, tuple[Option, ...]] = {
     "sample": (
@@ -33,8 +33,36 @@ RUN_OPTIONS: dict[Verb, tuple[Option, ...]] = {
     ),
     "train": (
         Option("steps", "int", 1000, "optimiser steps", minimum=1),
+        Option(
+            "optimizer",
+            "call",
+            MethodCall("adam", (("learning_rate", 0.01),)),
+            "what takes the steps, with its learning rate: `adamw(cosine(1e-3, warmup = 500))`",
+            calls="optimizer",
+        ),
         Option("batch", "int", None, "rows of a minibatch; all rows where not given", minimum=1),
-        Option("learning_rate", "real", 1e-2, "step size of the Adam optimiser", minimum=0.0, open=True),
+        Option("clip", "real", None, "the longest gradient: a longer one is shortened to it", minimum=0.0, open=True),
+        Option(
+            "ema",
+            "real",
+            None,
+            "keep a moving average of the params, so much of it each step, in their place",
+            minimum=0.0,
+            maximum=1.0,
+            open=True,
+        ),
+        Option(
+            "validation",
+            "real",
+            None,
+            "rows that are held out: their number, or their part below 1",
+            minimum=0.0,
+            open=True,
+        ),
+        Option("every", "int", None, "steps between two looks at those; otherwise a hundredth of all", minimum=1),
+        Option(
+            "patience", "int", None, "end after so many looks without a lower loss, and keep the best params", minimum=1
+        ),
         Option("seed", "int", 0, "root of every random key", minimum=0, maximum=2**63 - 1),
     ),
     "test": (),

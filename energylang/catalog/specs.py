@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 Value = bool | int | float | str
+"""What options are; some are calls (`MethodCall`)."""
 Verb = Literal["sample", "evidence", "train", "test", "optimize"]
 VERBS: tuple[Verb, ...] = ("sample", "evidence", "train", "test", "optimize")
 
@@ -18,17 +19,20 @@ class Option:
     `minimum` and `maximum` are inclusive unless `open` (then both are exclusive). `choices` are bare names. "aim" and "time"
     are texts that `energylang.stopping` reads; "names" is a list of names, settled to a text with commas. `default` None means that the method or the driver decides, as `doc` says.
     files: whether the name of a file, as a text, may stand in the place of a choice; in Python the values themselves may.
+    calls: of "call", what it is a call of: of a family (`catalog.CALLS`), or of a method ("kernel"); of "real", what may
+    stand in the place of a number.
     """
 
     name: str
-    type: Literal["real", "int", "bool", "choice", "string", "aim", "time", "names"]
-    default: Value | None
+    type: Literal["real", "int", "bool", "choice", "string", "aim", "time", "names", "call"]
+    default: Any
     doc: str
     minimum: float | None = None
     maximum: float | None = None
     open: bool = False
     choices: tuple[str, ...] = ()
     files: bool = False
+    calls: Literal["", "optimizer", "rate", "kernel"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +79,14 @@ NEEDS: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class MethodCall:
-    """A method with its options as written: `nuts(target_acceptance = 0.9)`.
+    """A method, or another family of the catalog, with its options as written: `nuts(target_acceptance = 0.9)`.
 
-    `inner` holds the methods a combining method was given, each with the variable it is bound to (None: all it can
+    Values are those of `Value`, or calls themselves. `inner` holds the methods a combining method was given, each with the variable it is bound to (None: all it can
     move that no other took).
     """
 
     name: str
-    options: tuple[tuple[str, Value], ...] = ()
+    options: tuple[tuple[str, Any], ...] = ()
     inner: tuple[tuple[str | None, MethodCall], ...] = ()
 
     def __str__(self) -> str:
@@ -104,6 +108,6 @@ class Traits:
     drawable: bool = False
 
 
-def shown(value: Value) -> str:
+def shown(value: Value | MethodCall) -> str:
     """A value of an option as it is written in a model."""
     return str(value).lower() if isinstance(value, bool) else f"{value}"

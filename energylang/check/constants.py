@@ -62,6 +62,11 @@ def evaluate(context: Context, node: ast.Expression, *, quiet: bool = False) -> 
     return _Evaluation(context, quiet).visit(node)
 
 
+def is_constant_call(node: ast.Call) -> bool:
+    """Whether a call is one of the functions that constants are made with."""
+    return node.function.text in _FUNCTIONS
+
+
 @dataclass(frozen=True, slots=True)
 class _Evaluation:
     """How to read one expression; `quiet`: without diagnostics."""

@@ -13,8 +13,8 @@ from math import cos, cosh, log, pi, sinh
 from energylang.catalog import SCHEDULES
 from energylang.check.context import POISON, Context, Found, Poison, Scope, did_you_mean, literal
 from energylang.check.expressions import apply, expression
+from energylang.check.options import options_of
 from energylang.check.spaces import within
-from energylang.check.tasks import options_of
 from energylang.diagnostics import Label
 from energylang.ir.nodes import Expr, Level, Schedule
 from energylang.ir.types import Space

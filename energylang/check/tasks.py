@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from energylang.catalog import (
     RUN_OPTIONS,
     Method,
     MethodCall,
-    Option,
     Traits,
     Value,
     Verb,
@@ -17,19 +17,17 @@ from energylang.catalog import (
     fitting,
     methods,
     misfit,
-    shown,
     too_few,
 )
-from energylang.check.constants import evaluate
 from energylang.check.constraints import meant, no_energy, unfit, unknown
 from energylang.check.context import Context, Poison, did_you_mean
 from energylang.check.expressions import expression
+from energylang.check.options import options_of
 from energylang.check.spaces import within
-from energylang.diagnostics import Diagnostic, Label
+from energylang.diagnostics import Diagnostic
 from energylang.ir.nodes import Constraint, Energy, Expr, Level, Task, symbols
 from energylang.ir.nodes import Variable as VariableNode
 from energylang.source import Span
-from energylang.stopping import read_aim, read_seconds
 from energylang.syntax import ast
 
 
@@ -134,7 +132,7 @@ def _bindable(energy: Energy, name: str, places: list[str]) -> str:
 
 def run_options(
     context: Context, verb: Verb, arguments: tuple[ast.Argument, ...]
-) -> tuple[tuple[str, Value], ...] | None:
+) -> tuple[tuple[str, Any], ...] | None:
     """The run's options (draws, warmup, …) as values; None after diagnostics."""
     return options_of(context, arguments, RUN_OPTIONS[verb], f"`{verb}`")
 
@@ -177,10 +175,18 @@ def method_call(
         if found is None:
             return None
         inner, arguments = found
-    options = options_of(context, arguments, spec.options, f"`{name}`")
+    # What an objective's particles are moved by, a sampler would do.
+    reader = partial(_kernel, context, traits=traits, outer=spec)
+    options = options_of(context, arguments, spec.options, f"`{name}`", kernel=reader)
     if options is None or not _fits(context, spec, verb, traits, node.span, inside):
         return None
     return MethodCall(name, options, inner)
+
+
+def _kernel(context: Context, node: ast.Expression, traits: Traits | None, outer: Method) -> MethodCall | None:
+    """A method that is the value of an option of another; None after diagnostics."""
+    call = method_call(context, node, "sample", traits, outer)
+    return call if call is not None and _nests(context, outer, call, node.span) else None
 
 
 def _serving(verb: Verb | None, inside: Method | None) -> list[str]:
@@ -304,168 +310,3 @@ def example(spec: Method, traits: Traits | None) -> str:
     if traits is None or not traits.discrete:
         return f"{spec.name}({'metropolis' if traits and traits.counts else 'nuts'}())"
     return f"{spec.name}({'blocks(gibbs(), nuts())' if traits.continuous else 'gibbs()'})"
-
-
-def options_of(
-    context: Context, arguments: tuple[ast.Argument, ...], options: tuple[Option, ...], owner: str
-) -> tuple[tuple[str, Value], ...] | None:
-    """Options given by name, as values; None after diagnostics. owner: whose they are, for messages."""
-    table = {o.name: o for o in options}
-    values: dict[str, Value] = {}
-    seen: dict[str, Span] = {}
-    good = True
-    for argument in arguments:
-        if argument.name is None:
-            example = f"`{options[0].name} = {argument.value.span.text}`" if len(arguments) == 1 and options else ""
-            context.error(
-                "E0602", f"options of {owner} are given by name", argument.span,
-                fix=f"for example {example}" if example else _example(options),
-            )  # fmt: skip
-            good = False
-            continue
-        name = argument.name.text
-        if name not in table:
-            context.error(
-                "E0602", f"{owner} has no option `{name}`", argument.name.span,
-                fix=did_you_mean(name, table) or _elsewhere(name) or (f"its options are {', '.join(table)}" if table else "it has none"),
-            )  # fmt: skip
-            good = False
-            continue
-        if name in seen:
-            context.error(
-                "E0203", f"`{name}` is given twice", argument.name.span, related=[Label(seen[name], "first here")]
-            )
-            good = False
-        seen[name] = argument.name.span
-        value = _value(context, argument.value, table[name])
-        if value is None:
-            good = False
-        else:
-            values[name] = value
-    return tuple(values.items()) if good else None
-
-
-def _elsewhere(name: str) -> str:
-    """Where an option belongs that was given to the method or to the run by mistake."""
-    owners = [spec.name for spec in methods().values() if name in [o.name for o in spec.options]]
-    if owners:
-        return f"it is an option of {', '.join(f'`{o}`' for o in owners)}: write it in the brackets, `{owners[0]}({name} = …)`"
-    if any(name in [o.name for o in options] for options in RUN_OPTIONS.values()):
-        return f"it is an option of the run: write it after the method, `…(), {name} = …`"
-    return ""
-
-
-def _example(options: tuple[Option, ...]) -> str:
-    return _meant(options[0]) if options else "it has no options"
-
-
-def _value(context: Context, node: ast.Expression, option: Option) -> Value | None:
-    if option.type == "names":
-        items = node.items if isinstance(node, ast.Array) else (node,)
-        if all(isinstance(item, ast.Name) for item in items):
-            return ", ".join(item.span.text for item in items)
-        context.error("E0603", f"`{option.name}` {option_problem(option, 0)}", node.span, fix=_meant(option))
-        return None
-    if option.type in TEXTS and isinstance(node, ast.String):
-        problem = option_problem(option, node.value)
-        if problem:
-            context.error("E0603", f"`{option.name}` {problem}", node.span, fix=_meant(option))
-            return None
-        return settled(option, node.value)
-    if option.type in ("choice", "string"):
-        text = node.text if isinstance(node, ast.Name) else node.value if isinstance(node, ast.String) else None
-        file = option.files and isinstance(node, ast.String)
-        if text is None or (option_problem(option, text) if file else option.choices and text not in option.choices):
-            context.error(
-                "E0603", f"`{option.name}` is one of {', '.join(option.choices)}", node.span,
-                cause="a file is written as a text, with its suffix" if option.files else "",
-                fix=did_you_mean(text or "", option.choices) or f"for example `{option.name} = {option.choices[0]}`",
-            )  # fmt: skip
-            return None
-        return text
-    if isinstance(node, ast.String):
-        context.error(
-            "E0603", f"`{option.name}` {option_problem(option, node.value)}, not text", node.span, fix=_meant(option)
-        )
-        return None
-    value = evaluate(context, node)
-    if value is None:
-        return None
-    if option.type == "int" and isinstance(value, float) and value.is_integer():
-        # `1e4` draws are ten thousand draws.
-        value = int(value)
-    problem = option_problem(option, value)
-    if problem:
-        context.error(
-            "E0603",
-            f"`{option.name}` {problem}, not {value}",
-            node.span,
-            cause=f"it is: {option.doc}",
-            fix=_meant(option),
-        )
-        return None
-    return settled(option, value)
-
-
-def _meant(option: Option) -> str:
-    """A value that an option takes."""
-    if option.type in TEXTS:
-        return f"for example `{option.name} = {TEXTS[option.type]}`"
-    if option.type == "names":
-        return f"for example `{option.name} = [first, second]`; `[]` for none"
-    if option.default is None:
-        return f"for example `{option.name} = {1 if option.type == 'int' else 1.0}`"
-    return f"for example `{option.name} = {shown(option.default)}`"
-
-
-TEXTS = {"aim": '"ess=400"', "time": '"2m"'}
-"""Types of options that are written as texts, with an example."""
-
-NAMES = "is a list of names such as `[first, second]`"
-
-
-def settled(option: Option, value: Any) -> Any:
-    """A value that has no problem in the one form that runs know: aims and lists of names as texts, times as seconds."""
-    if option.type == "names":
-        return value if isinstance(value, str) else ", ".join(value)
-    if option.type == "aim":
-        return str(read_aim(value))
-    if option.type == "time":
-        return read_seconds(value)
-    return float(value) if option.type == "real" else value
-
-
-def option_problem(option: Option, value: Any) -> str | None:
-    """What is wrong with a value of an option, as the end of a sentence; None where nothing is."""
-    if option.type in TEXTS:
-        try:
-            settled(option, value)
-        except ValueError as error:
-            return str(error)
-        return None
-    if option.type == "names":
-        listed = value.split(",") if isinstance(value, str) else value
-        named = isinstance(listed, Sequence) and all(
-            isinstance(n, str) and n.strip().replace(".", "_").isidentifier() for n in listed if n != ""
-        )
-        return None if named else NAMES
-    if option.type == "bool":
-        return None if isinstance(value, bool) else "is true or false"
-    if option.type == "choice":
-        # A file has a suffix, so that a slip in a name is not taken for one.
-        good = value in option.choices or (option.files and "." in str(value))
-        return (
-            None
-            if good
-            else f"is one of {', '.join(option.choices)}{', or a file with its suffix' if option.files else ''}"
-        )
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return f"is {'an integer' if option.type == 'int' else 'a number'}"
-    if option.type == "int" and not isinstance(value, int):
-        return "is an integer"
-    low, high = option.minimum, option.maximum
-    if value != value or (low is not None and (value < low or (option.open and value == low))):
-        return f"is {'above' if option.open else 'at least'} {low:g}"
-    if high is not None and (value > high or (option.open and value == high)):
-        return f"is {'below' if option.open else 'at most'} {high:g}"
-    return None

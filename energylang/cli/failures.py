@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from energylang.catalog import OPTIMIZERS
 from energylang.diagnostics import Diagnostic, DiagnosticError, in_order, suggest
 
 FAILED = 4
@@ -92,6 +93,10 @@ def _usage(error: click.ClickException) -> Diagnostic:
     fix = f"see `{path} --help`"
     if isinstance(error, click.NoSuchOption):
         known = [name for parameter in context.command.params for name in parameter.opts] if context else []
+        name = error.option_name.lstrip("-").replace("-", "_")
+        if "--optimizer" in known and any(o.name == name for spec in OPTIMIZERS.values() for o in spec.options):
+            given = "1e-3" if name == "learning_rate" else f"1e-3, {name} = …"
+            fix = f"it belongs to the optimizer: `--optimizer 'adam({given})'`"
         near = suggest(error.option_name, known)
         text = f"`{path}` has no option `{error.option_name}`"
         return Diagnostic("E0901", text, fix=f"did you mean `{near}`?" if near else fix)

@@ -104,11 +104,16 @@ class OptionValue(click.ParamType):
         self.option = option
         self.name = {"int": "integer", "real": "number"}.get(option.type, option.type)
         words = (*option.choices, *(["FILE"] if option.files else []))
-        self.metavar = "|".join(words) or {"aim": "AIM", "time": "TIME", "names": "NAME,…"}.get(option.type, "N")
+        self.metavar = "|".join(words) or {"aim": "AIM", "time": "TIME", "names": "NAME,…", "call": "CALL"}.get(
+            option.type, "N"
+        )
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Value:
-        from energylang.check.tasks import TEXTS, option_problem, settled
+        from energylang.check.options import TEXTS, option_problem, settled
 
+        if self.option.type == "call":
+            # Read with the model, whose consts may stand in it.
+            return value
         words = isinstance(value, str) and not self.option.choices and self.option.type not in (*TEXTS, "names")
         found = number(value) if words else value
         # `1e4` draws are ten thousand draws.

@@ -14,7 +14,7 @@ from energylang.run.table import ROWS, render
 if TYPE_CHECKING:
     from energylang.run.result import Run
     from energylang.run.summary import Summary
-    from energylang.run.train import Training
+    from energylang.run.training import Training
 
 ESTIMATES = ("log_z", "log_z_error", "elbo", "weight_ess", "pareto_k")
 SHOWN = 12
@@ -109,7 +109,11 @@ def training_data(training: Training, values: Mapping[str, Any]) -> dict[str, An
         "precision": facts["precision"],
         "seconds": facts["sampling_time"],
         "programs": training.programs,
-        "loss": training.loss,
+        "loss": _finite(training.loss),
+        "validation_loss": _finite(training.validation_loss),
+        "best_step": training.best_step,
+        "steps": training.steps,
+        "ended": training.ended,
         "params": {name: np.asarray(value).tolist() for name, value in values.items()},
         "summary": {},
         "warnings": training.warnings,
@@ -120,19 +124,37 @@ def training_text(training: Training, values: Mapping[str, Any], seconds: Mappin
     """A training run in words."""
     facts, options = training.facts, training.options
     loss = training.trace["loss"]
-    batch = "all rows" if options["batch"] is None else f"{options['batch']:,} rows"
+    batch = (
+        f"all {facts['rows']:,} rows" if options["batch"] is None else f"{options['batch']:,} of {facts['rows']:,} rows"
+    )
     reason = "" if facts["reason"] == "asked for" else f", because {facts['reason']}"
+    early = f" of {options['steps']:,}" if training.steps < options["steps"] else ""
     rows = [
         ("energy", facts["energy"]),
         ("method", training.method + reason),
         ("device", f"{facts['device']}, {facts['precision']}"),
-        ("steps", f"{options['steps']:,} of {batch}, learning rate {options['learning_rate']:g}"),
+        ("steps", f"{training.steps:,}{early}, of {batch}, by {options['optimizer']}"),
         ("time", _times(training.programs, seconds, facts["sampling_time"], "training")),
         ("loss", f"{loss[0]:.5g} at first, {training.loss:.5g} at last"),
+        *_held_out(training),
     ]
     learned = _table([(name, _array(np.asarray(value))) for name, value in values.items()])
     lines = [*_table(rows), "", "learned", *(f"  {line}" for line in learned), *_warnings(training.warnings)]
     return "\n".join([*lines, "", f"written to {training.path}"])
+
+
+def _held_out(training: Training) -> list[tuple[str, str]]:
+    loss, kept = training.validation_loss, training.options["patience"] is not None
+    if loss is None:
+        return []
+    lowest = f"{training.facts['best_loss']:.5g} after {training.best_step:,} steps"
+    said = f"{lowest}, whose params are kept" if kept else f"{loss:.5g} at last, {lowest}"
+    return [("validation", f"{said}; {training.facts['validation_rows']:,} rows")]
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no word for what is not."""
+    return value if value is not None and np.isfinite(value) else None
 
 
 def _array(value: np.ndarray) -> str:

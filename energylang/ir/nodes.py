@@ -566,7 +566,7 @@ class Task:
     energy: Energy
     bindings: tuple[tuple[str, Expr], ...]
     method: MethodCall | None
-    options: tuple[tuple[str, Value], ...]
+    options: tuple[tuple[str, Any], ...]
     span: Span
 
 

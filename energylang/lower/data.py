@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from energylang.diagnostics import Diagnostics, Label, suggest
+from energylang.diagnostics import Diagnostic, Diagnostics, Label, suggest
 from energylang.ir.nodes import Condition, Data, Expr, Let, Program, Symbol, symbols
 from energylang.ir.types import Dim, Kind, Space, show_bound, show_shape
 from energylang.lower.bounds import MOST_ENTRIES, problems_of
@@ -357,6 +357,28 @@ def outside_space(space: Space, array: np.ndarray, dims: Mapping[str, int], boun
         if k is not None:
             return (array < 0) | (array >= k), f"between 0 and {k - 1}"
     return None, ""
+
+
+BLOCK = 1 << 20
+"""Entries that are looked at at a time, of arrays that may be larger than memory."""
+
+
+def outside_rows(symbol: Symbol, rows: np.ndarray, dims: Mapping[str, int]) -> list[Diagnostic]:
+    """What is wrong with the first row that is no point of a symbol's space, whose bounds are numbers; nothing where none is."""
+    step = max(1, BLOCK // max(1, prod(rows.shape[1:])))
+    for start in range(0, rows.shape[0], step):
+        part = np.asarray(rows[start : start + step])
+        if part.dtype.kind == "f" and not (fine := np.isfinite(part)).all():
+            where = _first(~fine)
+            text = f"{_entry(symbol.name, (where[0] + start, *where[1:]))} is {part[where]}"
+            return [Diagnostic("E0705", text, symbol.span, fix="give finite numbers; leave missing rows out")]
+        bad, wanted = outside_space(symbol.space, part, dims, (symbol.space.low, symbol.space.high))
+        if bad is not None and bad.any():
+            where = _first(bad)
+            value = part[where] if len(where) == part.ndim else part[where].tolist()
+            text = f"{_entry(symbol.name, (where[0] + start, *where[1:]))} is {value}, and `{symbol.name}` is {wanted}"
+            return [Diagnostic("E0704", text, symbol.span, fix=_into_space(symbol, part, dims))]
+    return []
 
 
 def _no_factor(array: np.ndarray, unit: bool) -> tuple[Any, str]:

@@ -8,10 +8,11 @@ import numpy as np
 
 from energylang.model import PRNGKey
 
-INITIAL, START, STEP, PREPARE, PARTICLE, BATCH, LOSS, OUTPUT, SEARCH, BEGIN = range(10)
+INITIAL, START, STEP, PREPARE, PARTICLE, BATCH, LOSS, OUTPUT, SEARCH, BEGIN, SPLIT, HELD = range(12)
 """Roles: the first number folded into the root. Starting points, the kernel's own start, its steps; what particles
 share, one particle; the rows of a minibatch, one loss; what is drawn given a draw, by chain and step or by particle; the search
-for a starting point, by chain and path; what a model takes from the first rows that it is trained on."""
+for a starting point, by chain and path; what a model takes from the first rows that it is trained on; the rows
+that are held out of training, and a loss on those."""
 
 IMPLEMENTATION = "threefry2x32"
 
