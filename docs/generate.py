@@ -12,7 +12,22 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from energylang.catalog import NEEDS, NETS, OPTIMIZERS, RATES, RUN_OPTIONS, SCHEDULES, Family, describe, methods
+from energylang.catalog import (
+    BASES,
+    LAYERS,
+    NEEDS,
+    NETS,
+    OPTIMIZERS,
+    RATES,
+    RUN_OPTIONS,
+    SCHEDULES,
+    Family,
+    Form,
+    Layer,
+    describe,
+    methods,
+)
+from energylang.catalog.layers import TRANSFORMERS
 from energylang.check.draws import DRAWABLE
 from energylang.check.functions import FUNCTIONS
 from energylang.cli.options import flag
@@ -167,11 +182,12 @@ def catalog() -> str:
     return "\n".join(lines).rstrip()
 
 
-def families(table: Mapping[str, Family]) -> str:
-    """Every form of a net or a schedule, with its options."""
+def families(table: Mapping[str, Family] | Mapping[str, Form] | Mapping[str, Layer]) -> str:
+    """Every form of a net, a schedule or a layer, with its options."""
     lines = []
     for spec in table.values():
-        lines += [f"- `{spec.form}`: {spec.summary}. Source: {spec.source}."]
+        nature = f" Log-determinant {spec.log_determinant}, inverse {spec.inverse}." if isinstance(spec, Layer) else ""
+        lines += [f"- `{spec.form}`: {spec.summary}. Source: {spec.source}.{nature}"]
         lines += [f"  - `{option.name}`: {describe(option)}" for option in spec.options]
     return "\n".join(lines)
 
@@ -265,6 +281,11 @@ def _words() -> list[str]:
 
 
 SECTIONS = {
+    "flows.md": {
+        "layers": lambda: families(LAYERS),
+        "transformers": lambda: families(TRANSFORMERS),
+        "bases": lambda: families(BASES),
+    },
     "language.md": {
         "spaces": spaces,
         "distributions": distributions,

@@ -383,6 +383,26 @@ _register(
             "entries without a density",
             "A variable whose parts have densities of their own (`z[0] ~ …`, `z[1:] ~ …`) can be drawn from where every entry has exactly one.",
         ),
+        "E0560": (
+            "not a flow",
+            "A flow is a law of one variable, `real`, `positive` or `unit`, given as a base and the layers that move its draws: `flow f(z: real[2] | c: real[3]) = normal |> repeat(8, coupling(spline(bins = 8), [64, 64]))`. Layers stand in flows alone.",
+        ),
+        "E0561": (
+            "not a base",
+            "A flow begins with a law that is known and lives on `real`, `positive` or `unit`: `normal`, `uniform` (between 0 and 1), `mixture(4)` (normals that are learned), or whatever may stand right of `~`, such as `student_t(4, 0, 1)` or a normalised energy of the file.",
+        ),
+        "E0562": (
+            "not a layer",
+            "After the base of a flow stand its layers, in the direction of sampling. `docs/flows.md` lists them.",
+        ),
+        "E0563": (
+            "an argument of a layer",
+            "A layer takes what its form in `docs/flows.md` shows, such as `coupling(spline(bins = 8), [64, 64])`: how entries are moved, the widths of the hidden layers of its net in brackets, options by name.",
+        ),
+        "E0564": (
+            "a layer that does not fit",
+            "Each layer takes what the one before it gives: vectors, of at least two entries for `coupling`; reals, unless it goes from one space to another as `exp`, `sigmoid`, `log` and `logit` do. The last one gives the space of the variable.",
+        ),
         "E0600": ("unknown energy", "A task or `--of` names an energy that the file does not declare."),
         "E0601": ("unknown method", "No method of this name is in the catalog: `energylang methods` lists them."),
         "E0602": (

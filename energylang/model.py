@@ -512,6 +512,10 @@ class Trainable(Protocol):
         """The energy of one point: `values` maps each variable and condition to its constrained value."""
         ...
 
+    def rows(self, values: Batch) -> Array:
+        """float[B]: the energies of rows of points. To be differentiated as a whole: its derivative cannot be mapped."""
+        ...
+
     def target(self, conditions: Batch) -> Target:
         """The target over the variables, the conditions fixed."""
         ...

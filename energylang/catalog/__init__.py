@@ -15,15 +15,16 @@ from typing import Any
 from energylang.catalog.continuous import CONTINUOUS
 from energylang.catalog.discrete import DISCRETE
 from energylang.catalog.families import NETS, SCHEDULES, SOLVERS, Family
+from energylang.catalog.layers import BASES, LAYERS, Form, Layer, LayerCall, Slot
 from energylang.catalog.optimizers import CALLS, OPTIMIZERS, RATES
 from energylang.catalog.others import OTHERS
 from energylang.catalog.runs import CHAINS_ONLY, MOST_DRAWS, RUN_OPTIONS
 from energylang.catalog.specs import NEEDS, VERBS, Method, MethodCall, Option, Traits, Value, Verb, shown
 
 __all__ = [
-    "BUILT_IN", "CALLS", "CHAINS_ONLY", "MOST_DRAWS", "NEEDS", "NETS", "OPTIMIZERS", "RATES", "RUN_OPTIONS", "SCHEDULES", "SOLVERS",
-    "VERBS", "Family", "Method", "MethodCall", "Option", "Traits", "Value", "Verb", "build", "describe", "ensemble", "fitting", "methods", "misfit", "shown",
-    "too_few",
+    "BASES", "BUILT_IN", "CALLS", "CHAINS_ONLY", "LAYERS", "MOST_DRAWS", "NEEDS", "NETS", "OPTIMIZERS", "RATES", "RUN_OPTIONS",
+    "SCHEDULES", "SOLVERS", "VERBS", "Family", "Form", "Layer", "LayerCall", "Method", "MethodCall", "Option", "Slot", "Traits", "Value",
+    "Verb", "build", "describe", "ensemble", "fitting", "methods", "misfit", "shown", "too_few",
 ]  # fmt: skip
 
 BUILT_IN: tuple[Method, ...] = (
@@ -78,6 +79,8 @@ def describe(option: Option) -> str:
 
 def misfit(spec: Method, traits: Traits) -> str | None:
     """Why a method cannot serve an energy with these traits, as the end of a sentence; None where it can."""
+    if traits.estimated and spec.protocol != "choice" and _weighs(spec):
+        return f"its log density comes from {traits.estimated}, and a ratio or weight made of an estimate is wrong"
     if spec.protocol == "choice" or spec.combines:
         return None
     if "params" in spec.needs and not traits.params:
@@ -98,6 +101,11 @@ def misfit(spec: Method, traits: Traits) -> str | None:
     if spec.moves == "discrete" and traits.continuous:
         return "it moves discrete variables only, and this energy has continuous ones"
     return None
+
+
+def _weighs(spec: Method) -> bool:
+    """Whether densities decide what it accepts, or what its draws weigh."""
+    return spec.protocol == "kernel" or (spec.protocol == "path" and spec.weighted) or "inner" in spec.needs
 
 
 def fitting(verb: Verb, traits: Traits) -> list[str]:

@@ -106,6 +106,8 @@ class Traits:
     variables: tuple[str, ...] = ()
     counts: bool = False
     drawable: bool = False
+    estimated: str = ""
+    """The estimated log-determinant that its log density is made of, in words; empty where there is none."""
 
 
 def shown(value: Value | MethodCall) -> str:

@@ -21,7 +21,7 @@ from energylang.check.recorder import Recorder, is_known, read
 from energylang.check.spaces import require_solvable, space_of
 from energylang.check.tasks import task
 from energylang.diagnostics import Diagnostic, Diagnostics
-from energylang.ir.nodes import Data, ExternNet, Let, Local, Param, Program, Reference, Variable, symbols
+from energylang.ir.nodes import Data, ExternNet, Let, Local, Param, Program, Reference, Variable, flows, symbols
 from energylang.ir.types import Dim, Range
 from energylang.ir.verify import verify
 from energylang.source import Source
@@ -167,11 +167,11 @@ def _declarations(context: Context) -> None:
                 context.constraints[declaration.name.text] = found
         elif isinstance(declaration, ast.Energy):
             if is_known(context, declaration):
-                if declaration.kind == "energy":
+                if declaration.kind in ("energy", "flow"):
                     context.energies[declaration.name.text] = None
                 continue
             found = checked(context, declaration)
-            if found is None or declaration.kind == "energy":
+            if found is None or declaration.kind in ("energy", "flow"):
                 context.energies[declaration.name.text] = found
             else:
                 context.distributions.append(found)
@@ -333,6 +333,11 @@ def _named(context: Context, declaration: ast.Let, name: ast.Identifier, value: 
         return context.error(
             "E0503", f"`{name.text}` uses `{outside[0]}`, and a top-level `let` is computed from data alone", declaration.value.span,
             fix="move the `let` into the energy",
+        )  # fmt: skip
+    if any(flow.learns for flow in flows(value)):
+        return context.error(
+            "E0503", f"`{name.text}` uses a flow, which is learned, and a top-level `let` is computed from data alone",
+            declaration.value.span, fix="move the `let` into the energy",
         )  # fmt: skip
     symbol = Let(context.full(name.text), space_like(value), name.span, value)
     context.lets[name.text] = symbol

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from energylang.check.context import POISON, Context, Found, Poison
 from energylang.check.expressions import apply, shaped
 from energylang.check.values import fitting_value
@@ -13,10 +15,29 @@ from energylang.ir.types import Shape, Space, Type, show_shape
 from energylang.source import Span
 
 
-def composed_call(
+@dataclass(frozen=True)
+class Fitted:
+    """Arguments of a call that fit: the values of the variables, then of the conditions, and the batch of the former.
+
+    one: what stands for an element of each, with the range of the whole.
+    """
+
+    symbols: tuple[Symbol, ...]
+    values: tuple[Expr, ...]
+    one: tuple[Local, ...]
+    batch: Shape
+
+    @property
+    def elements(self) -> dict[Symbol, Expr]:
+        """An element of each argument, by its symbol."""
+        pairs = zip(self.symbols, self.values, self.one, strict=True)
+        return {s: Reference(local.space.type, v.span, local, range=v.range) for s, v, local in pairs}
+
+
+def fitted(
     context: Context, energy: Energy, targets: dict[str, Expr], conditions: dict[str, Expr], span: Span
-) -> Found:
-    """The energy at values of its variables and conditions, batch dims kept: arguments broadcast to those of the variables."""
+) -> Fitted | Poison:
+    """Values of the variables and conditions of an energy, their shapes checked; arguments broadcast to those of variables."""
     batches: list[Shape] = []
     wanted: list[tuple[Symbol, Expr, Shape]] = []
     for symbol in (*energy.variables, *energy.conditions):
@@ -43,27 +64,27 @@ def composed_call(
             related=[Label(v.span, f"{s.name} has the batch {show_shape(b) or 'of one'}") for s, v, b in wanted],
             fix="conditions broadcast to the batch of the variables, and never enlarge it",
         )  # fmt: skip
-    if not whole:
-        return _total(context, energy, {s: v for s, v, _ in wanted}, span)
-    parameters = []
-    inner: dict[Symbol, Expr] = {}
+    one = []
     for symbol, value, _ in wanted:
         kind = {"BOOL": "bool", "INT": "int", "REAL": "real"}[value.type.kind.name]
-        local = Local(symbol.name, Space(kind, symbol.space.shape), value.span)
-        parameters.append(local)
-        inner[symbol] = Reference(local.space.type, value.span, local, range=value.range)
-    body = _total(context, energy, inner, span)
+        one.append(Local(symbol.name, Space(kind, symbol.space.shape), value.span))
+    return Fitted(tuple(s for s, _, _ in wanted), tuple(v for _, v, _ in wanted), tuple(one), whole)
+
+
+def composed_call(
+    context: Context, energy: Energy, targets: dict[str, Expr], conditions: dict[str, Expr], span: Span
+) -> Found:
+    """The energy at values of its variables and conditions, batch dims kept: arguments broadcast to those of the variables."""
+    fit = fitted(context, energy, targets, conditions, span)
+    if isinstance(fit, Poison):
+        return POISON
+    if not fit.batch:
+        return _total(context, energy, dict(zip(fit.symbols, fit.values, strict=True)), span)
+    body = _total(context, energy, fit.elements, span)
     if isinstance(body, Poison):
         return POISON
-    return Map(
-        Type(body.type.kind, whole),
-        span,
-        tuple(parameters),
-        tuple(v for _, v, _ in wanted),
-        body,
-        len(whole),
-        range=body.range,
-    )
+    shape = fit.batch
+    return Map(Type(body.type.kind, shape), span, fit.one, fit.values, body, len(shape), range=body.range)
 
 
 def _total(context: Context, energy: Energy, values: dict[Symbol, Expr], span: Span) -> Found:

@@ -28,6 +28,7 @@ from energylang.source import Span
 from energylang.syntax import ast
 
 if TYPE_CHECKING:
+    from energylang.check.flows import Declared
     from energylang.check.nets import Net
 
 M = TypeVar("M")
@@ -141,6 +142,8 @@ class Shared:
     """Energies being read, to find cycles of compositions."""
     homes: dict[int, Context] = field(default_factory=dict)
     """The context of every declaration, by its identity."""
+    flows: dict[int, Declared] = field(default_factory=dict)
+    """Every flow that was read, by the identity of its declaration."""
     solvable: set[str] = field(default_factory=set)
     """Dim names that data fix, with the names of their modules."""
 

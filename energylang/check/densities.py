@@ -73,6 +73,10 @@ def density(context: Context, target: Found, node: ast.Expression, scope: Scope)
         for argument in node.arguments:
             expression(context, argument.value, scope)
         return POISON
+    if declaration.kind == "flow":
+        from energylang.check.flows import flow_density
+
+        return flow_density(context, target, declaration, node, scope)
     if declaration.kind != "distribution" or declaration.signature is None:
         problem = _not_normalised(context, declaration, node)
         if problem or declaration.signature is None:

@@ -73,6 +73,10 @@ class Call:
 
 def energy_call(context: Context, declaration: ast.Energy, node: ast.Call, scope: Scope) -> Found:
     """`e(x | c)` as a value: the energy, batch dims kept."""
+    if declaration.kind == "flow":
+        from energylang.check.flows import flow_call
+
+        return flow_call(context, declaration, node, scope)
     if declaration.signature is None:
         return _composed_call(context, declaration, node, scope)
     call = _start(context, declaration, node.span)

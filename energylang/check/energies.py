@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from energylang.check import flows
 from energylang.check.bounds import hide_later, later
 from energylang.check.compositions import composition
 from energylang.check.context import POISON, Context, Found, Poison, Scope, literal
@@ -68,7 +69,8 @@ def checked(context: Context, declaration: ast.Energy) -> Energy | None:
     if key in shared.reading:
         context.error(
             "E0204", f"`{declaration.name.text}` is made of itself", declaration.name.span,
-            fix="a composition is made of other energies",
+            fix="a flow begins with a base of its own, such as `normal`" if declaration.kind == "flow"
+            else "a composition is made of other energies",
         )  # fmt: skip
         return None
     if key not in shared.energies:
@@ -82,6 +84,8 @@ def checked(context: Context, declaration: ast.Energy) -> Energy | None:
 
 def energy(context: Context, declaration: ast.Energy) -> Energy | None:
     """A checked energy; None after diagnostics."""
+    if declaration.kind == "flow":
+        return flows.declare(context, declaration)
     if declaration.kind not in ("energy", "distribution"):
         context.not_yet(f"`{declaration.kind}` is", declaration.name.span)
         return None
@@ -235,7 +239,7 @@ def _visit_for_errors(context: Context, declaration: ast.Energy, scope: Scope, n
     """The rest of a declaration whose signature is wrong: its own mistakes are still worth reporting."""
     if isinstance(declaration.body, ast.Block):
         read_block(context, declaration.body, scope, Draft(names=names))
-    else:
+    elif declaration.kind != "flow":
         expression(context, declaration.body, scope)
 
 

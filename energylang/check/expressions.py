@@ -104,7 +104,10 @@ def meaning(context: Context, node: ast.Expression, scope: Scope) -> Meaning:
             known = tuple(v for v in values if not isinstance(v, Poison))
             return Several(known, node.span) if len(known) == len(values) else POISON
         case ast.Pipe():
-            return context.not_yet("flows are", node.span)
+            return context.error(
+                "E0560", "layers stand in a `flow` alone", node.span, cause="`|>` puts a layer behind a base, and this is a value",
+                fix="declare it, `flow f(z: real[2]) = normal |> …`, and call it: `f(z)`",
+            )  # fmt: skip
         case ast.String():
             return context.error("E0208", "text is not a value", node.span, fix="text stands only after `from` in data")
         case _:

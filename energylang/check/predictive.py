@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from energylang.check.context import POISON, Context, Found, Poison, Scope, did_you_mean, literal
 from energylang.check.distributions import Call, call_energy, predictive_call
@@ -18,6 +19,9 @@ from energylang.ir.operations import OperationError, broadcast_shapes
 from energylang.ir.types import ANYWHERE, SPACES, Dim, Range, Shape, Type
 from energylang.source import Span
 from energylang.syntax import ast
+
+if TYPE_CHECKING:
+    from energylang.check.flows import FlowDraw
 
 
 def report_draw(context: Context, node: ast.Expression, scope: Scope) -> Found:
@@ -40,7 +44,7 @@ def _calls(node: ast.Expression, name: str) -> bool:
     return isinstance(node, ast.Call) and node.function.qualifier is None and node.function.text == name
 
 
-def _component(context: Context, node: ast.Expression, scope: Scope) -> Call | Truncation | Poison:
+def _component(context: Context, node: ast.Expression, scope: Scope) -> Call | Truncation | FlowDraw | Poison:
     """A distribution with its arguments, truncated or not; POISON after a diagnostic."""
     if not isinstance(node, ast.Call):
         return context.error(
@@ -63,13 +67,17 @@ def _component(context: Context, node: ast.Expression, scope: Scope) -> Call | T
         for argument in node.arguments:
             expression(context, argument.value, scope)
         return POISON
+    if found[0].kind == "flow":
+        from energylang.check.flows import FlowDraw
+
+        return FlowDraw.read(context, found[0], node, scope)
     return predictive_call(context, node, found[0], scope)
 
 
 # --- one distribution -------------------------------------------------------------------------------------------
 
 
-def _required(context: Context, call: Call | Truncation | _Mixture, batch: Shape) -> Found:
+def _required(context: Context, call: Call | Truncation | FlowDraw | _Mixture, batch: Shape) -> Found:
     """`_drawn`, a reason against it as a diagnostic."""
     if not isinstance(call, Call):
         return call.drawn(context, batch)
@@ -181,7 +189,7 @@ def _known(found: Found) -> Expr:
 class _Mixture:
     """`mixture(d, e, …, weights = w)`: each element draws a component by its weight, then from the component."""
 
-    def __init__(self, span: Span, components: list[Call | Truncation], weights: Expr, batch: Shape) -> None:
+    def __init__(self, span: Span, components: list[Call | Truncation | FlowDraw], weights: Expr, batch: Shape) -> None:
         self.span, self.components, self.weights, self.batch = span, components, weights, batch
 
     @classmethod

@@ -150,7 +150,7 @@ def _method(model: Model, energy: Energy, verb: Any) -> dict[str, Any] | None:
 
     if not [name for name in fitting(verb, energy.node.traits) if name != "auto"]:
         return None
-    task = next((t for t in model.program.tasks if t.verb == verb and t.energy is energy.node), None)
+    task = next((t for t in model.program.tasks if t.verb == verb and t.energy.name == energy.name), None)
     if verb in ("train", "optimize") and task is None and not (verb == "optimize" and model.program.constraints):
         return None
     try:

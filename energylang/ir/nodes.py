@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-from energylang.catalog import MethodCall, Traits, Value, Verb
-from energylang.ir.types import ANYWHERE, Dim, Range, Space, Type
+from energylang.catalog import LayerCall, MethodCall, Traits, Value, Verb
+from energylang.catalog.layers import learns, log_determinant
+from energylang.ir.types import ANYWHERE, Dim, Range, Shape, Space, Type
 from energylang.source import Source, Span
 
 # --- symbols ----------------------------------------------------------------------------------------------------
@@ -76,6 +77,8 @@ class Param(Symbol):
 
     value: Any = None
     start: tuple[str, float, float] | None = None
+    learned: bool = True
+    """False of a buffer, which no optimiser moves."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -102,6 +105,34 @@ class ExternNet:
     output: Space
     span: Span
     function: Callable[..., Any] | None = None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Flow:
+    """The layers of a flow, from the base to the data. event: what they move; conditions: what they are given with it.
+
+    The params of layers are made when dims are known (`energylang.lower.flows.leaves`): shared by mention, as those of nets.
+    """
+
+    name: str
+    span: Span
+    base: str
+    layers: tuple[LayerCall, ...]
+    event: Shape
+    conditions: tuple[Space, ...]
+
+    @property
+    def learns(self) -> bool:
+        return any(learns(layer) for layer in self.layers)
+
+    @property
+    def estimated(self) -> str:
+        """The first layer whose log-determinant is an estimate, in words; empty where none is."""
+        for layer in self.layers:
+            kind = log_determinant(layer)
+            if kind != "exact":
+                return f"the {kind} log-determinant of `{layer.name}` in `{self.name}`"
+        return ""
 
 
 # --- expressions ------------------------------------------------------------------------------------------------
@@ -180,10 +211,25 @@ class Loop(Expr):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Output(Expr):
-    """One of the values of a `Loop`."""
+class Transport(Expr):
+    """Values moved through the layers of a flow: from the data to the base where `inverse`, else from the base to the data.
 
-    loop: Loop
+    arguments: the value, batch dims before the event's; the conditions, whose batch dims broadcast to the value's; after
+    lowering the params, which `leaves` names. It has two values, which `Output` tells apart: the value moved, and the log
+    of the absolute determinant of that move, float[batch]; its type is that of the first.
+    """
+
+    flow: Flow
+    inverse: bool
+    arguments: tuple[Expr, ...]
+    leaves: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Output(Expr):
+    """One of the values of a node that has several."""
+
+    source: Loop | Transport
     place: int
 
 
@@ -270,12 +316,12 @@ class Recovered(Expr):
 
 def children(expr: Expr) -> tuple[Expr, ...]:
     """The operands, in order; of what has bodies its arguments, then its bodies; of a `Marginal` the values of its terms."""
-    if isinstance(expr, Apply | Random | Extern):
+    if isinstance(expr, Apply | Random | Extern | Transport):
         return expr.arguments
     if isinstance(expr, Binder):
         return (*expr.arguments, *expr.bodies)
     if isinstance(expr, Output):
-        return (expr.loop,)
+        return (expr.source,)
     if isinstance(expr, Marginal):
         return tuple(term.value for term in expr.terms)
     if isinstance(expr, Recovered):
@@ -287,7 +333,7 @@ def with_children(expr: Expr, operands: tuple[Expr, ...]) -> Expr:
     """The node over other operands, given as `children` gives them; itself where they are the same objects."""
     if all(a is b for a, b in zip(operands, children(expr), strict=True)):
         return expr
-    if isinstance(expr, Apply | Random | Extern):
+    if isinstance(expr, Apply | Random | Extern | Transport):
         return replace(expr, arguments=operands)
     if isinstance(expr, Map):
         return replace(expr, arguments=operands[:-1], body=operands[-1])
@@ -295,9 +341,9 @@ def with_children(expr: Expr, operands: tuple[Expr, ...]) -> Expr:
         count = len(expr.arguments)
         return replace(expr, arguments=operands[:count], bodies=operands[count:])
     if isinstance(expr, Output):
-        (loop,) = operands
-        assert isinstance(loop, Loop)
-        return replace(expr, loop=loop)
+        (source,) = operands
+        assert isinstance(source, Loop | Transport)
+        return replace(expr, source=source)
     if isinstance(expr, Trajectory):
         start, times, origin, body = operands
         return replace(expr, arguments=(start, times, origin), body=body)
@@ -355,6 +401,11 @@ def symbols(*roots: Expr, through_lets: bool = False, through_bounds: bool = Fal
                 if through_bounds:
                     pending += expr.symbol.space.bounds
     return tuple(symbol for key, symbol in found.items() if key not in bound)
+
+
+def flows(*roots: Expr) -> tuple[Flow, ...]:
+    """The flows that values below the roots are moved through, each once."""
+    return tuple(dict.fromkeys(e.flow for e in walk(*roots) if isinstance(e, Transport)))
 
 
 def randoms(*roots: Expr) -> dict[Random | Recovered, int]:
@@ -508,14 +559,16 @@ class Energy:
         from energylang.ir.ancestry import drawable
 
         used = symbols(*(t.value for t in self.terms), *self.bounds)
+        moved = flows(*(t.value for t in self.terms))
         return Traits(
             continuous=any(not v.space.discrete for v in self.variables),
             discrete=any(v.space.values is not None for v in self.variables),
             normalised=self.normalisation is not Normalisation.UNKNOWN,
-            params=any(isinstance(s, Param) for s in used),
+            params=any(isinstance(s, Param) for s in used) or any(flow.learns for flow in moved),
             variables=tuple(v.name for v in self.variables),
             counts=any(v.space.kind == "count" for v in self.variables),
             drawable=drawable(self),
+            estimated=next((flow.estimated for flow in moved if flow.estimated), ""),
         )
 
 

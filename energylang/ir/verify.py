@@ -16,6 +16,7 @@ from energylang.ir.nodes import (
     Output,
     Program,
     Reference,
+    Transport,
     Variable,
     randoms,
     walk,
@@ -99,7 +100,15 @@ def _verify_expressions(roots: Sequence[Expr], own: frozenset[int]) -> None:
             for state, start, after in zip(expr.parameters, expr.arguments, expr.bodies, strict=False):
                 if not state.space.shape == start.type.shape == after.type.shape:
                     raise VerificationError(f"the state `{state.name}` of a loop changes its shape")
-        elif isinstance(expr, Output):
-            body = expr.loop.bodies[expr.place].type
-            if expr.type.shape != ((expr.loop.length, *body.shape) if expr.loop.stacked else body.shape):
+        elif isinstance(expr, Transport):
+            value, event = expr.arguments[0].type, expr.flow.event
+            if value != expr.type or value.shape[len(value.shape) - len(event) :] != event:
+                raise VerificationError(f"`{expr.flow.name}` moves {value}, and is declared over {event}")
+        elif isinstance(expr, Output) and isinstance(expr.source, Transport):
+            shape = expr.source.type.shape
+            if expr.type.shape != (shape[: len(shape) - len(expr.source.flow.event)] if expr.place else shape):
+                raise VerificationError(f"an output of `{expr.source.flow.name}` is marked {expr.type}")
+        elif isinstance(expr, Output) and isinstance(expr.source, Loop):
+            loop, body = expr.source, expr.source.bodies[expr.place].type
+            if expr.type.shape != ((loop.length, *body.shape) if loop.stacked else body.shape):
                 raise VerificationError(f"an output of a loop is marked {expr.type} and is {body}")

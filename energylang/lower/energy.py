@@ -14,9 +14,10 @@ import numpy as np
 from jax import Array
 
 from energylang.diagnostics import Diagnostic, DiagnosticError, suggest
-from energylang.ir.nodes import Condition, Level, Param, Symbol, Variable, symbols
+from energylang.ir.nodes import Condition, Expr, Level, Param, Symbol, Variable, symbols
 from energylang.ir.nodes import Energy as EnergyNode
 from energylang.lower.data import Bound, outside_space
+from energylang.lower.evaluate import TOGETHER, evaluate
 from energylang.lower.flat import constrained, point_of, unconstrained
 from energylang.lower.operations import NUMPY
 from energylang.lower.program import EnergyProgram, lower
@@ -46,20 +47,38 @@ class CompiledEnergy:
 
     @property
     def buffers(self) -> tuple[str, ...]:
-        """Names of params that no optimiser moves: none, as every `param` and `net` is learned."""
-        return ()
+        """Names of params that no optimiser moves: those of layers of flows that declare them so."""
+        return tuple(param.name for param in self.program.param_slots if not param.learned)
 
     def with_params(self, params: Mapping[str, Array]) -> CompiledEnergy:
         """The same energy at other unconstrained params."""
         return replace(self, free=dict(params))
 
     def begun(self, batch: Mapping[str, Array], key: PRNGKey) -> CompiledEnergy:
-        """The energy at the params that training starts from: nothing here starts from data."""
-        return self
+        """The energy at the params that training starts from: layers of flows may start from the first rows."""
+        moved = self.program.moved
+        if not moved:
+            return self
+        from energylang.lower.flows import leaves
+
+        dims, free = self.program.dims, dict(self.free)
+        for node in moved:
+            given = node.arguments[: 1 + len(node.flow.conditions)]
+            now = replace(self, free=free)
+            value, *conditions = jax.vmap(lambda row, now=now, given=given: now.evaluated(given, row))(dict(batch))
+            free |= leaves.begun(node.flow, dims, free, value, conditions, key)
+        return replace(self, free=free)
 
     def settled(self) -> CompiledEnergy:
-        """The energy with its buffers brought up to its params: it has none."""
-        return self
+        """The energy with its buffers brought up to its params."""
+        if not self.buffers:
+            return self
+        from energylang.lower.flows import leaves
+
+        dims, free = self.program.dims, dict(self.free)
+        for flow in dict.fromkeys(node.flow for node in self.program.moved):
+            free |= leaves.settled(flow, dims, free)
+        return replace(self, free=free)
 
     @property
     def values(self) -> dict[str, Array]:
@@ -72,11 +91,27 @@ class CompiledEnergy:
 
     def __call__(self, given: Mapping[str, Any] | None = None, /, **named: Any) -> Scalar:
         """The energy at `given`: a value, in its space, for each variable and condition."""
-        given = {**(given or {}), **named}
-        environment = self.program.environment(self._arrays(given), self.values)
+        return self.program.total(self._environment({**(given or {}), **named}))
+
+    def rows(self, values: Mapping[str, Array]) -> Array:
+        """float[B]: the energy of every row of `values`, each with one leading dim of rows.
+
+        Flows move all rows as one batch, which is quicker than `vmap` of the energy: the result can be differentiated, but
+        its derivative cannot be mapped.
+        """
+        together: dict[Any, Any] = {TOGETHER: True} if self.program.moved else {}
+        return jax.vmap(lambda row: self.program.total({**together, **self._environment(row)}))(dict(values))
+
+    def evaluated(self, expressions: Sequence[Expr], given: Mapping[str, Any]) -> list[Array]:
+        """The values of expressions of the energy, at a value for each variable and condition."""
+        found = evaluate(expressions, self._environment(given), self.program.dims)
+        return [jnp.asarray(value) for value in found]
+
+    def _environment(self, given: Mapping[str, Any]) -> dict[Any, Any]:
+        found: dict[Any, Any] = dict(self.program.environment(self._arrays(given), self.values))
         for variable in self.program.energy.variables:
-            environment[variable] = self._checked(variable, given)
-        return self.program.total(environment)
+            found[variable] = self._checked(variable, given)
+        return found
 
     def target(self, conditions: Mapping[str, Any] | None = None, keep: tuple[str, ...] = ()) -> EnergyTarget:
         """The target over the variables, the conditions fixed. keep: as of `EnergyTarget`."""

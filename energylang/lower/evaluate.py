@@ -26,6 +26,7 @@ from energylang.ir.nodes import (
     Recovered,
     Reference,
     Trajectory,
+    Transport,
 )
 from energylang.ir.operations import OPERATIONS
 from energylang.ir.types import Dim, Kind
@@ -36,6 +37,10 @@ from energylang.lower.operations import JAX, Backend, compute
 Environment = Mapping[Any, Any]
 """Values by `Symbol`; for every `Marginal` the plan by which it is computed (`energylang.lower.elimination`); keys of what
 is drawn, by its node (`Random`, `Recovered`)."""
+
+TOGETHER = "rows together"
+"""In an environment: whether rows that are mapped over go through flows as one batch. What comes out can be differentiated,
+but its derivative cannot be mapped."""
 
 
 def evaluate(
@@ -84,11 +89,11 @@ def operands_first(
 
 def operands(expr: Expr) -> tuple[Expr, ...]:
     """What must be known before a node; of one with bodies also what they compute only once."""
-    if isinstance(expr, Apply | Random | Extern):
+    if isinstance(expr, Apply | Random | Extern | Transport):
         return expr.arguments
     if isinstance(expr, Binder):
         return (*expr.arguments, *invariants(expr))
-    return (expr.loop,) if isinstance(expr, Output) else ()
+    return (expr.source,) if isinstance(expr, Output) else ()
 
 
 def numbers(attributes: tuple[Any, ...], dims: Mapping[str, int]) -> tuple[Any, ...]:
@@ -118,8 +123,10 @@ def _value(
             return environment[marginal].draw(environment, backend, environment[expr])[variable]
         case Extern():
             return called(expr, [values[id(a)] for a in expr.arguments], dims, backend)
-        case Output(loop=loop, place=place):
-            return values[id(loop)][place]
+        case Transport():
+            return transported(expr, [values[id(a)] for a in expr.arguments], environment, dims, backend)
+        case Output(source=source, place=place):
+            return values[id(source)][place]
         case Map() | Loop() | Trajectory() | Quantile():
             return compute_body(expr, values, environment, dims, backend, evaluate)
     raise TypeError(f"cannot evaluate {type(expr).__name__}")
@@ -274,6 +281,15 @@ def _guarded(value: Any, taken: Any) -> Any:
     if not jnp.issubdtype(jnp.result_type(value), jnp.floating):
         return value
     return jnp.where(taken, value, jax.lax.stop_gradient(value))
+
+
+def transported(
+    expr: Transport, arguments: list[Any], environment: Environment, dims: Mapping[str, int], backend: Backend
+) -> tuple[Any, Any]:
+    """As `energylang.lower.flows.chain.transported`, which only models with flows import."""
+    from energylang.lower.flows import chain
+
+    return chain.transported(expr, arguments, dims, backend, together=bool(environment.get(TOGETHER)))
 
 
 def _drawn(expr: Random, arguments: list[Any], key: Any, dims: Mapping[str, int]) -> Any:

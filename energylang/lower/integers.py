@@ -113,8 +113,8 @@ def _passed_on(node: Expr) -> Expr:
     kind = node.type.kind
     if isinstance(node, Map):
         kind = max(kind, node.body.type.kind)
-    elif isinstance(node, Output):
-        kind = max(kind, kinds_of(node.loop)[node.place])
+    elif isinstance(node, Output) and isinstance(node.source, Loop):
+        kind = max(kind, kinds_of(node.source)[node.place])
     return node if kind is node.type.kind else replace(node, type=Type(kind, node.type.shape))
 
 

@@ -24,11 +24,14 @@ from energylang.ir.nodes import (
     Energy,
     Expr,
     Let,
+    Local,
     Marginal,
     Param,
     Symbol,
     Term,
+    Transport,
     Variable,
+    flows,
     randoms,
     symbols,
     walk,
@@ -87,6 +90,12 @@ class EnergyProgram:
     def inputs(self) -> tuple[Symbol, ...]:
         """Every symbol that the energy mentions."""
         return symbols(*self.energy.roots)
+
+    @cached_property
+    def moved(self) -> tuple[Transport, ...]:
+        """Where values of the energy go through flows back to their bases, those first that others need."""
+        found = (e for e in walk(*(t.value for t in self.energy.terms)) if isinstance(e, Transport) and e.inverse)
+        return tuple(e for e in found if not any(isinstance(s, Local) for s in symbols(*e.arguments)))
 
     @cached_property
     def varying(self) -> list[tuple[Any, Any]]:
@@ -233,6 +242,7 @@ def lower(energy: Energy, bound: Bound, hidden: Collection[Variable] = ()) -> En
     )
     if problems:
         raise DiagnosticError(problems)
+    energy = _with_flows(energy, dims)
     energy = without_overflow(energy, bound)
     real_slots, code_slots, cardinalities = _layout(energy, dims)
     real_slots = {v: slot.with_bounds(widened(slot.bounds, bound)) for v, slot in real_slots.items()}
@@ -270,6 +280,18 @@ def lower(energy: Energy, bound: Bound, hidden: Collection[Variable] = ()) -> En
         energy, dims, real_slots, param_slots, code_slots, cardinalities, structured, facts, summed, tables,
         environment, bound, near,
     )  # fmt: skip
+
+
+def _with_flows(energy: Energy, dims: Mapping[str, int]) -> Energy:
+    """The energy with the params of its flows. Raises DiagnosticError E0564 for layers that are left too few entries."""
+    if not flows(*energy.roots):
+        return energy
+    from energylang.lower.flows import leaves
+
+    problems = leaves.unfit(energy, dims)
+    if problems:
+        raise DiagnosticError(problems)
+    return leaves.with_leaves(energy, dims)
 
 
 # --- what can be wrong ------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from energylang.ir.nodes import Apply, Expr, Local, Map, Output, Reference, Term, Variable, symbols, walk
+from energylang.ir.nodes import Apply, Expr, Local, Loop, Map, Output, Reference, Term, Variable, symbols, walk
 from energylang.ir.operations import OPERATIONS
 from energylang.ir.terms import Analysis, Summand
 from energylang.ir.types import Dim, Space, Type
@@ -267,7 +267,11 @@ def _expand(work: _Expansion, expr: Expr) -> tuple[Expr, Readings]:
         return _expand_map(work, expr)
     if not isinstance(expr, Apply):
         raise _NotGather(
-            "a loop carries discrete values along" if isinstance(expr, Output) else "it is not made of operations"
+            "it is not made of operations"
+            if not isinstance(expr, Output)
+            else "a loop carries discrete values along"
+            if isinstance(expr.source, Loop)
+            else "a flow has them as its conditions"
         )
     group = OPERATIONS[expr.operation].group
     if group == "elementwise":

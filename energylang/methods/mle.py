@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 
 from energylang.model import Batch, Metrics, Player, PRNGKey, Scalar, Trainable
@@ -27,5 +26,5 @@ class Mle:
     def loss(
         self, player: Player, model: Trainable, memory: tuple[()], batch: Batch, key: PRNGKey
     ) -> tuple[Scalar, tuple[tuple[()], Metrics]]:
-        loss = jnp.mean(jax.vmap(model)(dict(batch)))
+        loss = jnp.mean(model.rows(batch))
         return loss, (memory, {"negative_log_likelihood": loss})

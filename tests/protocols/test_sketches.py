@@ -109,6 +109,9 @@ class Plain:
     def settled(self) -> Any:
         return self
 
+    def rows(self, values: Any) -> Any:
+        return jax.vmap(self)(dict(values))  # type: ignore[arg-type]
+
 
 @partial(jax.tree_util.register_dataclass, data_fields=["params", "law"], meta_fields=[])
 @dataclass(frozen=True)

@@ -149,6 +149,9 @@ class Normal:
     def settled(self) -> Normal:
         return self
 
+    def rows(self, values: Any) -> Array:
+        return jax.vmap(self)(dict(values))
+
     def __call__(self, values: Any) -> Array:
         mu, log_sigma = self.params["mu"], self.params["log_sigma"]
         return 0.5 * jnp.square((values["x"] - mu) / jnp.exp(log_sigma)) + log_sigma + 0.5 * jnp.log(2 * jnp.pi)

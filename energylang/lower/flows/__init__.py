@@ -1,0 +1,1 @@
+"""Layers of flows: one class a layer, each a `Bijection`; `chain` puts those of a flow together."""
