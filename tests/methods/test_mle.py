@@ -31,6 +31,9 @@ class Normal:
         z = (values["x"] - self.params["mu"]) * jnp.exp(-self.params["s"])
         return 0.5 * z**2 + self.params["s"] + 0.5 * jnp.log(2 * jnp.pi)
 
+    def rows(self, values: Any) -> Any:
+        return jax.vmap(self)(dict(values))
+
     def target(self, conditions: Any) -> Any:
         raise NotImplementedError
 
