@@ -5,7 +5,7 @@
 Targets are those of `benchmarks.discs` in its default size. What is compared with is in `benchmarks/discs/peers.py` and
 `thrml_sweeps.py` (for which PATH is an interpreter that has thrml). DISCS's algorithms have the number of flips or the step size that our
 warm-up found, as constants, so that nothing is adapted on their side, and for `pas` our bound on the number of flips. (The published code
-is slower than these; discrete.md of the project's notes has figures.)
+is slower than these.)
 
 All sides are kernels in a loop, compiled before the clock starts, 16 lanes, in turn; XLA runs each on as many cores as it will. With
 `--sample`, `auto` is `sample` as a user calls it, draws kept, and what is written by hand runs half of the lanes in each of two threads.
