@@ -14,7 +14,7 @@ PACKAGE = ROOT / "energylang"
 
 LAYERS = (
     "source", "codes", "code_examples", "diagnostics", "cache", "resources", "render", "html", "syntax", "stopping", "catalog", "ir", "check", "editors",
-    "lsp", "graphs", "datafiles", "threefry", "model", "lower", "methods", "run", "export", "tasks", "describe", "api", "cli", "notebook",
+    "lsp", "graphs", "toy_sets", "datafiles", "threefry", "model", "lower", "methods", "run", "export", "tasks", "describe", "api", "cli", "notebook",
 )  # fmt: skip
 """From the lowest up; `energylang` itself and `__main__` are the doors."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from energylang.cli.failures import fail, print_json, say
+from energylang.cli.flow_layers import flow_layers, flow_lines
 from energylang.cli.joint_moves import in_words, joint_moves
 from energylang.cli.options import bind_model, check_model, data_option, json_option, of_option, read_data, set_option
 
@@ -107,6 +108,7 @@ def _look(model: Model, energy: Energy) -> dict[str, Any]:
         "conditions": {c.name: str(c.space) for c in node.conditions},
         "normalisation": node.normalisation.value,
         "why": node.reason,
+        "flows": flow_layers(program),
         "terms": [_term(term) for term in facts.terms],
         "reals": facts.reals,
         **_sites(facts),
@@ -247,6 +249,8 @@ def _words(found: dict[str, Any]) -> str:
     if found["dims"]:
         lines.append("  where " + ", ".join(f"{name} = {size:,}" for name, size in found["dims"].items()))
     lines += ["", "normaliser", *_wrapped(_normaliser(found))]
+    if found["flows"]:
+        lines += ["", "flows", *flow_lines(found["flows"], WIDTH)]
     lines += ["", "terms", *_terms(found["terms"])]
     if found["sites"]:
         lines += ["", "structure", *_wrapped(_structure(found))]

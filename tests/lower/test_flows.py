@@ -13,6 +13,7 @@ import pytest
 import energylang as el
 from energylang.catalog import LAYERS, Layer
 from energylang.check import check_source
+from energylang.cli.flow_layers import flow_layers, flow_lines
 from energylang.diagnostics import DiagnosticError, Diagnostics
 from energylang.lower.flows.bijection import Leaf, Moved
 from energylang.lower.flows.chain import chain, own
@@ -271,6 +272,19 @@ def test_one_flow_has_one_set_of_params():
     )  # fmt: skip
     assert model["e"].params.keys() == model["f"].params.keys()
     assert model["f"].params["f.0.weight0"].shape == (1, 4)
+
+
+def test_explain_names_layers_numbers_and_capabilities():
+    energy = el.compile("flow f(z: real[2]) = mixture(2) |> repeat(3, permute |> coupling(affine, [4])) |> exp |> log")[
+        "f"
+    ]
+    (found,) = flow_layers(energy.compiled.program)
+    assert [layer["numbers"] for layer in found["layers"]] == [3 * (4 + 4 + 8 + 2), 0, 0]
+    assert found["numbers"] == 54 + 2 + 4 + 4
+    lines = "\n".join(flow_lines([found], 200))
+    assert "from mixture(2) through" in lines
+    assert "coupling(affine(bound = 3.0), [4], act = relu)" in lines
+    assert "log-determinant exact, inverse closed" in lines
 
 
 def test_too_few_entries_are_found_when_data_are_known():
