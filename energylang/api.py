@@ -35,6 +35,7 @@ from energylang.lower.externs import fill
 from energylang.lower.problem import weighted
 from energylang.lower.target import EnergyTarget
 from energylang.lower.verify import verify_structure
+from energylang.methods.auto import completed
 from energylang.model import PRNGKey, Scalar
 from energylang.run.initial import initial_point, require_start
 from energylang.source import Source
@@ -210,11 +211,13 @@ class Model:
             reason = f"the energy is normalised ({node.reason}): log Z is 0"
             return Plan(verb, energy, call, reason, given, bindings, known=True)
         if methods()[call.name].protocol == "choice":
-            call, reason = build(call).choose(energy.compiled.program.facts_to_choose, verb)
+            call, reason = build(call).choose(energy.compiled.program.facts_to_choose, verb, energy.node.traits)
             why_not = misfit(methods()[call.name], energy.node.traits)
             if why_not:
                 problem = f"no method fits `{verb}` of `{energy.name}`: for `{call.name}`, {why_not}"
                 raise DiagnosticError([Diagnostic("E0604", problem, fix="`energylang methods` lists what each needs")])
+        if any(option.calls == "kernel" for option in methods()[call.name].options):
+            call = completed(call, energy.compiled.program.facts_to_choose)
         return Plan(verb, energy, call, reason, with_counts(verb, given, call), bindings)
 
     def _search_plan(self, energy: Energy, call: MethodCall, given: dict[str, Any], bindings: dict[str, Any]) -> Plan:
@@ -230,7 +233,7 @@ class Model:
             verify_structure(compiled.program, probed, compiled.values)
             energy = Energy(compiled, self)
         if methods()[call.name].protocol == "choice":
-            call, reason = build(call).choose(energy.compiled.program.facts_to_choose, "optimize")
+            call, reason = build(call).choose(energy.compiled.program.facts_to_choose, "optimize", node.traits)
             resolve_constraints(node, self.program.constraints, given["constraints"], call)
         return Plan("optimize", energy, call, reason, with_counts("optimize", given, call), bindings, whole=whole)
 

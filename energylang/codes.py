@@ -826,6 +826,10 @@ _register(
 )
 _register(
     {
+        "E0857": (
+            "conditionals that are not known exactly",
+            "`pseudo_likelihood` needs the exact change of the energy when a single site changes. Where a term is opaque (a net, say) that change is an estimate. Learn such an energy by particles, `pcd(sampler = gwg())`.",
+        ),
         "E0855": (
             "nothing is held out",
             "`every` and `patience` are about the loss of rows that are held out of training: give `validation` too.",

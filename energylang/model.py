@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from jax import Array
 
-from energylang.catalog import MethodCall, Verb
+from energylang.catalog import MethodCall, Traits, Verb
 
 PRNGKey: TypeAlias = Array
 Scalar: TypeAlias = Array
@@ -465,7 +465,7 @@ class Path(Protocol[Z, T]):
 class Choice(Protocol):
     """The method where the user names none (`protocol = "choice"` in the catalog): from the facts, with its reason."""
 
-    def choose(self, facts: Facts, verb: Verb) -> tuple[MethodCall, str]:
+    def choose(self, facts: Facts, verb: Verb, traits: Traits) -> tuple[MethodCall, str]:
         """The method, and why, as a sentence with the numbers it rests on."""
         ...
 
@@ -516,8 +516,16 @@ class Trainable(Protocol):
         """float[B]: the energies of rows of points. To be differentiated as a whole: its derivative cannot be mapped."""
         ...
 
+    def conditions(self, values: Batch) -> Batch:
+        """Those of the values of one point that are of conditions."""
+        ...
+
     def target(self, conditions: Batch) -> Target:
         """The target over the variables, the conditions fixed."""
+        ...
+
+    def point(self, values: Batch) -> Point:
+        """The Point of the variables' values (and conditions', where bounds depend on them)."""
         ...
 
 

@@ -446,4 +446,5 @@ class Plan:
 
 
 def _ours(call: MethodCall) -> bool:
-    return methods()[call.name].factory.startswith("energylang.") and all(_ours(inner) for _, inner in call.inner)
+    parts = [*(inner for _, inner in call.inner), *(v for _, v in call.options if isinstance(v, MethodCall))]
+    return methods()[call.name].factory.startswith("energylang.") and all(map(_ours, parts))

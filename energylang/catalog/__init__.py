@@ -16,6 +16,7 @@ from energylang.catalog.continuous import CONTINUOUS
 from energylang.catalog.discrete import DISCRETE
 from energylang.catalog.families import NETS, SCHEDULES, SOLVERS, Family
 from energylang.catalog.layers import BASES, LAYERS, Form, Layer, LayerCall, Slot
+from energylang.catalog.objectives import OBJECTIVES
 from energylang.catalog.optimizers import CALLS, OPTIMIZERS, RATES
 from energylang.catalog.others import OTHERS
 from energylang.catalog.runs import CHAINS_ONLY, MOST_DRAWS, RUN_OPTIONS
@@ -41,6 +42,7 @@ BUILT_IN: tuple[Method, ...] = (
     *CONTINUOUS,
     *DISCRETE,
     *OTHERS,
+    *OBJECTIVES,
 )
 
 
@@ -89,6 +91,10 @@ def misfit(spec: Method, traits: Traits) -> str | None:
         return "it needs a normalised energy"
     if "drawable" in spec.needs and not traits.drawable:
         return "it needs a normalised energy whose distributions can all be drawn from"
+    if "discrete" in spec.needs and (traits.continuous or traits.counts):
+        return "it needs variables that all have finitely many values"
+    if "unconditional" in spec.needs and traits.conditions:
+        return "its particles are of one law, and this energy has conditions"
     if spec.protocol == "objective":
         return None
     if spec.moves == "counts" and (traits.continuous or traits.discrete):
@@ -140,7 +146,7 @@ def build(call: MethodCall) -> Any:
     module, attribute = spec.factory.split(":")
     factory = getattr(import_module(module), attribute)
     options = {option.name: option.default for option in spec.options if option.default is not None}
-    options.update(call.options)
+    options.update((name, build(v) if isinstance(v, MethodCall) else v) for name, v in call.options)
     if "inner" in spec.needs:
         return factory(build(call.inner[0][1]), **options)
     if spec.combines:

@@ -1,4 +1,4 @@
-"""What combines kernels, and what is no kernel: paths, objectives, searches."""
+"""What combines kernels, and what is no kernel: paths and searches."""
 
 from __future__ import annotations
 
@@ -86,18 +86,6 @@ OTHERS: tuple[Method, ...] = (
         needs=("drawable",),
         weighted=False,
         lanes={"cpu": 256, "accelerator": 4096},
-    ),
-    Method(
-        "mle",
-        protocol="objective",
-        tasks=("train",),
-        moves="any",
-        summary="maximum likelihood of the parameters of a normalised energy",
-        source="Fisher 1922",
-        factory="energylang.methods.mle:Mle",
-        tests="tests/methods/test_mle.py",
-        needs=("normalised", "params"),
-        lanes={"cpu": 1, "accelerator": 1},
     ),
     Method(
         "descent",

@@ -72,6 +72,8 @@ NEEDS: dict[str, str] = {
     "normalised": "an energy that is normalised (every variable the target of one `~`)",
     "drawable": "a normalised energy whose distributions can all be drawn from",
     "params": "at least one `param` or `net` to learn",
+    "unconditional": "an energy without conditions",
+    "discrete": "only variables that have finitely many values",
     "blocks": "at least two inner methods",
     "inner": "one inner method",
 }
@@ -108,6 +110,7 @@ class Traits:
     drawable: bool = False
     estimated: str = ""
     """The estimated log-determinant that its log density is made of, in words; empty where there is none."""
+    conditions: bool = False
 
 
 def shown(value: Value | MethodCall) -> str:

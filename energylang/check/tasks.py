@@ -196,6 +196,8 @@ def _serving(verb: Verb | None, inside: Method | None) -> list[str]:
 
 def _may(spec: Method, inside: Method | None) -> bool:
     """Whether a method may stand where it would be an argument of another."""
+    if inside is not None and inside.protocol == "objective":
+        return spec.protocol == "kernel"
     return inside is None or (
         spec.protocol == "kernel" and spec.nests and (spec.chains is None or "inner" not in inside.needs)
     )
@@ -287,7 +289,7 @@ def _nests(context: Context, outer: Method, call: MethodCall, span: Span) -> boo
             fix="take a method whose chains are independent: `nuts()`",
         )  # fmt: skip
         return False
-    if spec.protocol == "kernel" and spec.nests:
+    if spec.protocol == "kernel" and (spec.nests or outer.protocol == "objective"):
         return True
     around = spec.protocol == "kernel" and spec.combines
     cause = "it makes draws, and does not move a point"

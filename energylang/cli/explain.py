@@ -161,10 +161,13 @@ def _method(model: Model, energy: Energy, verb: Any) -> dict[str, Any] | None:
         if any(found.code != "E0608" for found in error.diagnostics):
             return None
         # Without values for its conditions nothing can run, and yet its structure decides how it would.
-        call, reason = build(MethodCall("auto")).choose(energy.compiled.program.facts_to_choose, verb)
+        call, reason = build(MethodCall("auto")).choose(
+            energy.compiled.program.facts_to_choose, verb, energy.node.traits
+        )
         return {"method": str(call), "reason": reason, "options": {}}
     reason = "the file's task says so" if plan.reason == "asked for" else plan.reason
-    return {"method": str(plan.method), "reason": reason, "options": plan.options}
+    options = {name: str(value) if isinstance(value, MethodCall) else value for name, value in plan.options.items()}
+    return {"method": str(plan.method), "reason": reason, "options": options}
 
 
 def _constrained(model: Model, energy: Energy) -> dict[str, Any] | None:

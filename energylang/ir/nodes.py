@@ -569,6 +569,7 @@ class Energy:
             counts=any(v.space.kind == "count" for v in self.variables),
             drawable=drawable(self),
             estimated=next((flow.estimated for flow in moved if flow.estimated), ""),
+            conditions=bool(self.conditions),
         )
 
 

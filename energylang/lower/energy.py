@@ -23,7 +23,7 @@ from energylang.lower.operations import NUMPY
 from energylang.lower.program import EnergyProgram, lower
 from energylang.lower.spaces import RealSlot
 from energylang.lower.target import EnergyTarget
-from energylang.model import PRNGKey, Scalar
+from energylang.model import Point, PRNGKey, Scalar
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["free", "arrays", "tables"], meta_fields=["program"])
@@ -116,6 +116,16 @@ class CompiledEnergy:
     def target(self, conditions: Mapping[str, Any] | None = None, keep: tuple[str, ...] = ()) -> EnergyTarget:
         """The target over the variables, the conditions fixed. keep: as of `EnergyTarget`."""
         return EnergyTarget(self.program, self.values, self._arrays(conditions or {}), self.tables, keep=keep)
+
+    def conditions(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the values by name that are of conditions."""
+        return {c.name: values[c.name] for c in self.program.energy.conditions if c.name in values}
+
+    def point(self, values: Mapping[str, Any]) -> Point:
+        """The Point of values of the variables, and of the conditions where bounds depend on them."""
+        target = self._target(self.conditions(values), bool(self.program.varying))
+        checked = {v.name: self._checked(v, values) for v in self.program.energy.variables}
+        return point_of(target, unconstrained(target, checked), checked)
 
     def log_density(self, flat: Any, given: Mapping[str, Any]) -> Scalar:
         """The log density of the flat unconstrained vector float[R], discrete variables and conditions `given`."""

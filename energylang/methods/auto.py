@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from energylang.catalog import MethodCall, Verb
+from energylang.catalog import MethodCall, Traits, Verb, methods
 from energylang.diagnostics import Diagnostic, DiagnosticError
 from energylang.model import Facts
 
@@ -20,15 +20,13 @@ FEW_COLOURS = 16
 class Auto:
     """Chooses a method from what the analyses found."""
 
-    def choose(self, facts: Facts, verb: Verb) -> tuple[MethodCall, str]:
+    def choose(self, facts: Facts, verb: Verb, traits: Traits) -> tuple[MethodCall, str]:
         """The method, and the reason as a sentence with the numbers it rests on."""
-        return choose(facts, verb)
+        return _objective(facts, traits) if verb == "train" else choose(facts, verb)
 
 
 def choose(facts: Facts, verb: Verb) -> tuple[MethodCall, str]:
     """The method for a task on a target, and the reason as a sentence; `DiagnosticError` where there is none."""
-    if verb == "train":
-        return MethodCall("mle"), "an energy that is normalised is trained by maximum likelihood"
     if verb == "optimize":
         return _optimiser(facts)
     if verb not in ("sample", "evidence"):
@@ -43,6 +41,11 @@ def choose(facts: Facts, verb: Verb) -> tuple[MethodCall, str]:
             f"importance sampling of {where} from a fixed base: unbiased, and poor unless the target is near the base"
         )
         return MethodCall("importance"), reason
+    return _sampler(facts)
+
+
+def _sampler(facts: Facts) -> tuple[MethodCall, str]:
+    """A Markov chain."""
     if facts.counts:
         return _with_counts(facts)
     if not facts.discrete:
@@ -62,6 +65,49 @@ def choose(facts: Facts, verb: Verb) -> tuple[MethodCall, str]:
         return kernel, why
     call = MethodCall("blocks", inner=((None, kernel), (None, MethodCall("nuts"))))
     return call, f"{_count(facts.reals, 'unconstrained real')} by gradients; for the rest, {why}"
+
+
+def _objective(facts: Facts, traits: Traits) -> tuple[MethodCall, str]:
+    """Maximum likelihood where it can be computed; else what needs no chain; else particles."""
+    if traits.normalised or not traits.params:
+        return MethodCall("mle"), "an energy that is normalised is trained by maximum likelihood"
+    if facts.discrete and not facts.reals and not facts.counts and facts.gains == "exact" and facts.augmented is None:
+        why = f"{_count(facts.discrete, 'discrete site')} whose laws given all others are exact, so that no chain is needed"
+        return MethodCall("pseudo_likelihood"), f"its normaliser is not known; {why}"
+    kernel, why = mover(facts)
+    if traits.conditions:
+        return MethodCall(
+            "cd", (("sampler", kernel),)
+        ), f"its normaliser differs from row to row; particles move by {why}"
+    return MethodCall("pcd", (("sampler", kernel),)), f"its normaliser is not known; particles follow it by {why}"
+
+
+def mover(facts: Facts) -> tuple[MethodCall, str]:
+    """What moves particles under params that change, and the reason: short moves, many of them."""
+    if facts.counts or not facts.discrete:
+        kernel, why = (
+            _with_counts(facts)
+            if facts.counts
+            else (MethodCall("mala"), f"{_count(facts.reals, 'unconstrained real')}: gradients")
+        )
+        return kernel, why
+    found = replace(facts, reals=0)
+    kernel, why = _sampler(found)
+    if facts.reals:
+        kernel = MethodCall("blocks", inner=((None, kernel), (None, MethodCall("mala"))))
+        why = f"{_count(facts.reals, 'unconstrained real')} by gradients; for the rest, {why}"
+    return kernel, why
+
+
+def completed(call: MethodCall, facts: Facts) -> MethodCall:
+    """A call with the kernels that it was not given, chosen."""
+    given = dict(call.options)
+    left = [o.name for o in methods()[call.name].options if o.calls == "kernel" and o.name not in given]
+    return (
+        call
+        if not left
+        else MethodCall(call.name, (*((name, mover(facts)[0]) for name in left), *call.options), call.inner)
+    )
 
 
 def _optimiser(facts: Facts) -> tuple[MethodCall, str]:

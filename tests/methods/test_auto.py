@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from energylang import catalog
+from energylang.catalog import Traits
 from energylang.diagnostics import DiagnosticError
 from energylang.methods.auto import Auto
 from energylang.model import Facts
 
+TRAITS = Traits(continuous=True, discrete=True, normalised=True, params=True)
 SCHOOLS = Facts(10, (), (), "none")
 SMALL = Facts(0, (2,), (14,), "exact", 2)
 LATTICE = Facts(0, (2,), (1024,), "exact", 2)
@@ -43,26 +45,26 @@ MIXED = Facts(3, (3,), (50,), "exact", 1)
     ],
 )
 def test_the_choice_and_its_reason(facts: Facts, verb: Any, expected: str, numbers: list[str]) -> None:
-    call, reason = Auto().choose(facts, verb)
+    call, reason = Auto().choose(facts, verb, TRAITS)
     assert str(call) == expected
     assert all(number in reason for number in numbers)
 
 
 def test_every_choice_can_be_built() -> None:
     for facts in (SCHOOLS, SMALL, LATTICE, DENSE, NET, MIXED):
-        call, _ = Auto().choose(facts, "sample")
+        call, _ = Auto().choose(facts, "sample", TRAITS)
         assert "sample" in catalog.methods()[call.name].tasks
         catalog.build(call)
 
 
 def test_a_task_without_a_choice_is_said() -> None:
     with pytest.raises(DiagnosticError, match="E0648"):
-        Auto().choose(SCHOOLS, "test")
+        Auto().choose(SCHOOLS, "test", TRAITS)
 
 
 def test_what_optimises() -> None:
     chosen = {
-        name: str(Auto().choose(facts, "optimize")[0])
+        name: str(Auto().choose(facts, "optimize", TRAITS)[0])
         for name, facts in (("reals", SCHOOLS), ("net", NET), ("mixed", MIXED))
     }
     assert chosen["reals"] == "descent()"

@@ -22,7 +22,8 @@ def build(name: str) -> object:
     inner = ((None, MethodCall("gibbs")), (None, MethodCall("nuts")))
     if "inner" in spec.needs:
         inner = ((None, MethodCall("blocks", inner=inner)),)
-    return catalog.build(MethodCall(name, inner=inner if spec.combines else ()))
+    given = tuple((option.name, MethodCall("gibbs")) for option in spec.options if option.calls == "kernel")
+    return catalog.build(MethodCall(name, given, inner if spec.combines else ()))
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
@@ -40,7 +41,11 @@ def test_a_spec_names_tests_that_cover_it(spec: catalog.Method) -> None:
 def test_options_and_defaults_are_those_of_the_method(spec: catalog.Method) -> None:
     method = build(spec.name)
     named = {field.name: field.default for field in fields(method) if field.name != "inner"}  # type: ignore[arg-type]
-    assert named == {option.name: option.default for option in spec.options}
+    kernels = {option.name for option in spec.options if option.calls == "kernel"}
+    assert kernels <= named.keys(), "a kernel is always given: `auto` chooses those that are not"
+    assert {name: value for name, value in named.items() if name not in kernels} == {
+        option.name: option.default for option in spec.options if option.name not in kernels
+    }
     hash(method)
 
 
