@@ -210,6 +210,8 @@ class Model:
         if verb == "evidence" and call == MethodCall("auto") and node.normalisation is not Normalisation.UNKNOWN:
             reason = f"the energy is normalised ({node.reason}): log Z is 0"
             return Plan(verb, energy, call, reason, given, bindings, known=True)
+        if verb == "sample" and call == MethodCall("auto") and node.flow and node.traits.drawable:
+            call, reason = MethodCall("direct"), "a flow is drawn from exactly, each draw by itself"
         if methods()[call.name].protocol == "choice":
             call, reason = build(call).choose(energy.compiled.program.facts_to_choose, verb, energy.node.traits)
             why_not = misfit(methods()[call.name], energy.node.traits)

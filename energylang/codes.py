@@ -385,7 +385,7 @@ _register(
         ),
         "E0560": (
             "not a flow",
-            "A flow is a law of one variable, `real`, `positive` or `unit`, given as a base and the layers that move its draws: `flow f(z: real[2] | c: real[3]) = normal |> repeat(8, coupling(spline(bins = 8), [64, 64]))`. Layers stand in flows alone.",
+            "A flow is a law of one variable, `real`, `positive` or `unit`, given as a base and the layers that move its draws: `flow f(z: real[2] | c: real[3]) = normal |> repeat(8, coupling(spline(bins = 8), [64, 64]))`. Layers stand in flows alone. Neither a bound of a space nor what a task binds goes through a flow.",
         ),
         "E0561": (
             "not a base",

@@ -8,7 +8,7 @@ from math import inf, isnan
 from energylang.check.constants import evaluate
 from energylang.check.context import Context, Found, Poison, Scope
 from energylang.diagnostics import Label
-from energylang.ir.nodes import Expr, Literal, symbols
+from energylang.ir.nodes import Expr, Literal, flows, symbols
 from energylang.ir.operations import OperationError, broadcast_shapes
 from energylang.ir.types import Kind, Shape, Space, show_bound, show_shape
 from energylang.source import Span
@@ -47,6 +47,12 @@ def _bound(context: Context, node: ast.Expression, shape: Shape, scope: Scope) -
         known = None if value.type.shape or symbols(value) else evaluate(context, node, quiet=True)
     if known is not None:
         return float(known)
+    if moved := flows(value):
+        context.error(
+            "E0560", f"a bound goes through the flow `{moved[0].name}`", node.span,
+            cause="spaces are laid out before the params of flows are made", fix="bound it by data or params, and add the rest as energy",
+        )  # fmt: skip
+        return None
     if value.type.kind is Kind.BOOL:
         context.error("E0302", f"a bound is a number, and this is {value.type}", node.span)
         return None

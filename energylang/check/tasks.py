@@ -25,7 +25,7 @@ from energylang.check.expressions import expression
 from energylang.check.options import options_of
 from energylang.check.spaces import within
 from energylang.diagnostics import Diagnostic
-from energylang.ir.nodes import Constraint, Energy, Expr, Level, Task, symbols
+from energylang.ir.nodes import Constraint, Energy, Expr, Level, Task, flows, symbols
 from energylang.ir.nodes import Variable as VariableNode
 from energylang.source import Span
 from energylang.syntax import ast
@@ -114,6 +114,12 @@ def _bindings(context: Context, node: ast.Task, energy: Energy) -> tuple[tuple[s
             or any(isinstance(s, VariableNode) for s in symbols(value))
             or (isinstance(places[argument.name.text], Level) and not within(context, value))
         ):
+            good = False
+        elif moved := flows(value):
+            context.error(
+                "E0560", f"`{argument.name.text}` goes through the flow `{moved[0].name}`", argument.span,
+                cause="what a task binds is made of consts and data", fix="call the flow in the energy",
+            )  # fmt: skip
             good = False
         else:
             bound[argument.name.text] = value

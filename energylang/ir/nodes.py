@@ -537,6 +537,13 @@ class Energy:
         return tuple(law for law in self.laws if id(law.term) in terms)
 
     @property
+    def flow(self) -> bool:
+        """Whether it is a flow, and nothing beside it."""
+        value = self.terms[0].value if len(self.terms) == 1 else None
+        parts = value.arguments if isinstance(value, Apply) else ()
+        return any(isinstance(p, Output) and isinstance(p.source, Transport) for p in parts) and not self.reports
+
+    @property
     def observations(self) -> tuple[Law, ...]:
         """The laws of data."""
         return tuple(law for law in self.standing if law.variable is None)

@@ -354,3 +354,9 @@ def test_estimates_never_make_a_ratio_or_a_weight(drifting, kind, task, refused)
     assert codes == (["E0604"] if refused and kind != "exact" else [])
     if codes:
         assert f"the {kind} log-determinant of `repeat` in `f`" in diagnostics.found[0].message
+
+
+def test_auto_draws_from_a_flow_directly():
+    model = el.compile("flow f(z: real[2]) = normal |> affine\nenergy e(z: real[2]) {\n  z ~ f()\n  += z[0]^4\n}")
+    assert str(model.plan("sample", "f").method) == "direct()"
+    assert str(model.plan("sample", "e").method) == "nuts()"
