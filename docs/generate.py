@@ -27,7 +27,7 @@ from energylang.catalog import (
     describe,
     methods,
 )
-from energylang.catalog.layers import TRANSFORMERS
+from energylang.catalog.layers import FIELDS, TRANSFORMERS
 from energylang.check.draws import DRAWABLE
 from energylang.check.functions import FUNCTIONS
 from energylang.cli.options import flag
@@ -284,6 +284,7 @@ SECTIONS = {
     "flows.md": {
         "layers": lambda: families(LAYERS),
         "transformers": lambda: families(TRANSFORMERS),
+        "fields": lambda: families(FIELDS),
         "bases": lambda: families(BASES),
     },
     "language.md": {

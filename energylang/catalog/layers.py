@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from energylang.catalog.families import SOLVERS
 from energylang.catalog.specs import Option, Value, shown
 
 LogDeterminant = Literal["exact", "unbiased", "biased"]
@@ -123,6 +124,66 @@ TRANSFORMERS: dict[str, Form] = {
 }
 TRANSFORMER = Slot("transformer", "form", "how each entry is moved", TRANSFORMERS)
 
+SMOOTH = Option(
+    "act", "choice", "tanh", "what stands between two layers of the net", choices=("tanh", "softplus", "swish", "sigmoid")
+)
+_FFJORD = "Grathwohl et al. 2019, arXiv:1810.01367, and its code"
+
+FIELDS: dict[str, Form] = {
+    form.name: form
+    for form in (
+        Form(
+            "concatsquash",
+            form="concatsquash([64, 64, 64])",
+            summary="a net each of whose layers is (W x + b) sigmoid(w t + a) + v t",
+            source=_FFJORD,
+            slots=(HIDDEN,),
+            options=(SMOOTH,),
+        ),
+        Form(
+            "concat",
+            form="concat([64, 64])",
+            summary="a net each of whose layers reads the time beside its inputs",
+            source=_FFJORD,
+            slots=(HIDDEN,),
+            options=(SMOOTH,),
+        ),
+        Form(
+            "squash",
+            form="squash([64, 64])",
+            summary="a net each of whose layers is (W x + b) sigmoid(w t + a)",
+            source=_FFJORD,
+            slots=(HIDDEN,),
+            options=(SMOOTH,),
+        ),
+        Form(
+            "hyper",
+            form="hyper([64, 64])",
+            summary="a net whose weights are linear in the time",
+            source=f"{_FFJORD}; Ha et al. 2017, arXiv:1609.09106",
+            slots=(HIDDEN,),
+            options=(SMOOTH,),
+        ),
+        Form(
+            "blend",
+            form="blend([64, 64])",
+            summary="two nets, the layers of the one passing into those of the other as the time goes from 0 to its end",
+            source=_FFJORD,
+            slots=(HIDDEN,),
+            options=(SMOOTH,),
+        ),
+        Form(
+            "potential",
+            form="potential([64, 64])",
+            summary="minus the gradient of a potential, which is a `concatsquash` net with one output",
+            source="Onken et al. 2021, arXiv:2006.00104, with a net of its own",
+            slots=(HIDDEN,),
+            options=(SMOOTH,),
+        ),
+    )
+}
+FIELD = Slot("field", "form", "the velocity of a value", FIELDS)
+
 _FLOWS = "energylang.lower.flows"
 
 LAYERS: dict[str, Layer] = {
@@ -185,6 +246,22 @@ LAYERS: dict[str, Layer] = {
                 Option("fast", "choice", "density", "which is one pass: the log density, or a draw; the other goes entry by entry", choices=("density", "draw")),
             ),
             factory=f"{_FLOWS}.autoregressive:Autoregressive",
+        ),
+        Layer(
+            "cnf",
+            form="cnf(concatsquash([64, 64, 64]))",
+            summary="values that follow a velocity for a time, which is learned; the divergence along the way is exact",
+            source="Chen et al. 2018, arXiv:1806.07366; Grathwohl et al. 2019, arXiv:1810.01367",
+            slots=(FIELD,),
+            options=(
+                Option("solver", "choice", "dopri5", "of the differential equation", choices=SOLVERS),
+                Option("rtol", "real", 1e-5, "relative tolerance of a step", minimum=0.0, open=True),
+                Option("atol", "real", 1e-5, "absolute tolerance of a step", minimum=0.0, open=True),
+                Option("time", "real", 0.5, "how long values move, before that is learned", minimum=0.0, open=True),
+                Option("max_steps", "int", 1000, "steps of the solver at most; the energy is NaN where it needs more", minimum=1),
+            ),
+            factory=f"{_FLOWS}.continuous:Continuous",
+            inverse="ode",
         ),
         Layer(
             REPEAT,
