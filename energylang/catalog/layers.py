@@ -125,7 +125,11 @@ TRANSFORMERS: dict[str, Form] = {
 TRANSFORMER = Slot("transformer", "form", "how each entry is moved", TRANSFORMERS)
 
 SMOOTH = Option(
-    "act", "choice", "tanh", "what stands between two layers of the net", choices=("tanh", "softplus", "swish", "sigmoid")
+    "act",
+    "choice",
+    "tanh",
+    "what stands between two layers of the net",
+    choices=("tanh", "softplus", "swish", "sigmoid"),
 )
 _FFJORD = "Grathwohl et al. 2019, arXiv:1810.01367, and its code"
 

@@ -191,7 +191,7 @@ def _particles(
     # A sum over a thousand levels loses digits in float32 that log Z needs.
     log_weight = weight["last"] - weight["log_q"] + weight["log_g"].sum(axis=1)
     if hosts.first:
-        _require_weights(log_weight)
+        _require_weights(log_weight, rows["model_energy"])
     return {name: rows[name] for name in row}, log_weight, seconds
 
 
@@ -209,7 +209,20 @@ def _prepared(target: Target, path: Path, root: np.ndarray, programs: Programs) 
     return program.call(target, root)
 
 
-def _require_weights(log_weight: np.ndarray) -> None:
+def _require_weights(log_weight: np.ndarray, energy: np.ndarray) -> None:
+    """Raise E0802 where a weight, or the energy of a particle, is undefined, E0807 where all weights are zero."""
+    if np.any(undefined := np.isnan(energy)):
+        particle = int(np.argmax(undefined))
+        raise DiagnosticError(
+            [
+                Diagnostic(
+                    "E0802",
+                    f"the energy of particle {particle} is nan",
+                    cause=f"so it is of {int(undefined.sum())} of {undefined.size} particles",
+                    fix="look for log(0), 0/0 or overflow (`--x64` tells overflow apart), or an equation whose solver needs more `max_steps`",
+                )
+            ]
+        )
     if np.any(bad := np.isnan(log_weight) | (log_weight == np.inf)):
         particle = int(np.argmax(bad))
         raise DiagnosticError(
