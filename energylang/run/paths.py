@@ -191,7 +191,7 @@ def _particles(
     # A sum over a thousand levels loses digits in float32 that log Z needs.
     log_weight = weight["last"] - weight["log_q"] + weight["log_g"].sum(axis=1)
     if hosts.first:
-        _require_weights(log_weight, rows["model_energy"])
+        _require_weights(log_weight, rows["stats/model_energy"])
     return {name: rows[name] for name in row}, log_weight, seconds
 
 
