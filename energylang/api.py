@@ -38,6 +38,7 @@ from energylang.lower.verify import verify_structure
 from energylang.methods.auto import completed
 from energylang.model import PRNGKey, Scalar
 from energylang.run.initial import initial_point, require_start
+from energylang.run.params import SavedParams
 from energylang.source import Source
 from energylang.syntax import ast
 from energylang.syntax.read import read_source
@@ -59,6 +60,9 @@ if TYPE_CHECKING:
     from energylang.run.result import Run
     from energylang.run.training import Training
 
+    Params = Mapping[str, Any] | str | Path | Training
+    """Learned params: unconstrained values by name, the file of a training run, or what `train` gave."""
+
 
 Data = Mapping[str, Any] | str | Path | Graph
 """Values by name; or a file of them, or a graph, of which names that the model does not declare are left alone."""
@@ -70,29 +74,31 @@ class EnergyWarning(UserWarning):
 
 def load(
     path: str | Path, *, data: Data | None = None, set: Mapping[str, Any] | None = None, seed: int = 0,
-    bind: Mapping[str, Callable[..., Any]] | None = None,
+    bind: Mapping[str, Callable[..., Any]] | None = None, params: Params | None = None,
 ) -> Model:  # fmt: skip
     """Read and check a model file. `data` fills `data` declarations; `set` overrides consts; `seed` starts params.
 
     bind: a function of JAX arrays for each `extern net`: it takes one event of each input, as float arrays of the
     declared shapes, and gives an array of the output's shape; it is mapped over batches and differentiated by JAX.
+    params: learned ones, in the place of those that params start with: the file of a training run, a Training, or
+    unconstrained values by name.
 
     Raises DiagnosticError with everything that is wrong.
     """
-    return _model(read_source(Path(path)), Path(path).parent, data, set, seed, bind)
+    return _model(read_source(Path(path)), Path(path).parent, data, set, seed, bind, params)
 
 
 def compile(
     source: str, *, data: Data | None = None, set: Mapping[str, Any] | None = None, seed: int = 0,
-    bind: Mapping[str, Callable[..., Any]] | None = None,
+    bind: Mapping[str, Callable[..., Any]] | None = None, params: Params | None = None,
 ) -> Model:  # fmt: skip
     """A model from a text; otherwise as `load`."""
-    return _model(Source("<string>", source), None, data, set, seed, bind)
+    return _model(Source("<string>", source), None, data, set, seed, bind, params)
 
 
 def _model(
     source: Source, folder: Path | None, data: Data | None, overrides: Mapping[str, Any] | None, seed: int,
-    functions: Mapping[str, Callable[..., Any]] | None,
+    functions: Mapping[str, Callable[..., Any]] | None, params: Params | None,
 ) -> Model:  # fmt: skip
     diagnostics = Diagnostics()
     module, program = check_source(source, diagnostics, overrides, folder=folder)
@@ -103,7 +109,7 @@ def _model(
         data = from_file(Path(data), ranks, diagnostics)
     elif isinstance(data, Graph):
         data = {declared.name: data.data[declared.name] for declared in program.data if declared.name in data.data}
-    model = assemble(module, program, folder, data or {}, diagnostics, seed, functions)
+    model = assemble(module, program, folder, data or {}, diagnostics, seed, functions, params)
     for found in model.diagnostics:
         if found.severity == "warning" and found.code.startswith("N"):
             advice = f"; {found.fix}" if found.fix else ""
@@ -113,7 +119,7 @@ def _model(
 
 def assemble(
     module: ast.Module, program: Program, folder: Path | None, data: Mapping[str, Any], diagnostics: Diagnostics, seed: int,
-    functions: Mapping[str, Callable[..., Any]] | None = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None, params: Params | None = None,
 ) -> Model:  # fmt: skip
     """The model of a checked program: data from `data`, else from files in `folder`, else from the defaults.
 
@@ -131,7 +137,11 @@ def assemble(
     bound = bind_data(program, given, diagnostics)
     diagnostics.raise_if_failed()
     assert bound is not None
-    return Model(module, program, bound, seed, tuple(diagnostics.found))
+    saved = None if params is None else SavedParams.of(params)
+    if saved is not None and saved.other_text(program.source.text):
+        text = f"the params in {saved.where} were learned with another text of the model"
+        diagnostics.add("N0866", text, fix="look whether what differs matters: shapes and names are right")
+    return Model(module, program, bound, seed, tuple(diagnostics.found), saved)
 
 
 @dataclass(eq=False)
@@ -143,6 +153,8 @@ class Model:
     bound: Bound
     seed: int = 0
     diagnostics: tuple[Diagnostic, ...] = ()
+    saved: SavedParams | None = None
+    """Learned params, in the place of those that params start with."""
     _energies: dict[str, Energy] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Energy:
@@ -170,6 +182,8 @@ class Model:
 
     def _compiled(self, node: EnergyNode, bound: Bound, params: Mapping[str, Any] | None = None) -> Energy:
         compiled = compile_energy(node, bound, params, seed=self.seed)
+        if params is None and self.saved is not None:
+            compiled = compiled.with_params(jax.device_put(self.saved.fitted(compiled.params)))
         verify_structure(compiled.program, bound, compiled.values)
         return Energy(compiled, self)
 

@@ -625,6 +625,10 @@ _register(
 
 _register(
     {
+        "N0866": (
+            "params of another text",
+            "`--params` takes what was learned with another text of the model. Names and shapes of the params fit; whether the energy means the same is for you to know. A changed task or comment does not matter.",
+        ),
         "N0702": (
             "a default among given data",
             "Data were given, and some declarations were not among them: their defaults are used beside the given values.",

@@ -24,6 +24,9 @@ from energylang.source import Span
 JSON_GROWTH = 10
 """Bytes of Python objects that one byte of text becomes, about."""
 
+MAPPED_BYTES = 1 << 28
+"""Bytes from which on the numbers of an NPY file stay there, and are read as they are needed."""
+
 _BINDING = re.compile(r"([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)=(.*)", re.DOTALL)
 _WORDS = {
     **dict.fromkeys(("NaN", "nan", "NA", ""), float("nan")),
@@ -279,7 +282,7 @@ def _npy(path: Path, wanted: Wanted) -> Mapping[str, Any]:
     _require_numbers(dtype)
     if prod(shape) * dtype.itemsize > there:
         raise Unreadable("it is shorter than its header says", "write it again")
-    return {wanted.single: np.load(path, allow_pickle=False)}
+    return {wanted.single: np.load(path, "r" if there >= MAPPED_BYTES else None, allow_pickle=False)}
 
 
 def _npz(path: Path, wanted: Wanted) -> Mapping[str, Any]:

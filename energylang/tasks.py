@@ -421,7 +421,7 @@ class Plan:
         for name in sorted(arrays):
             array = np.ascontiguousarray(arrays[name])
             digest.update(f"{name} {array.dtype} {array.shape}".encode())
-            digest.update(array.tobytes())
+            digest.update(array.reshape(-1).view(np.uint8).data)
         return Provenance(
             energy=self.energy.name,
             method=str(self.method),
@@ -429,6 +429,7 @@ class Plan:
             data_hash=digest.hexdigest(),
             options={
                 "consts": program.consts,
+                **({"params": str(saved)} if (saved := self.energy.model.saved) else {}),
                 "functions": {n.name: fingerprint(n, bound.dims) for n in program.externs},
                 **{name: True for name in (*KEPT, "prior") if self.options.get(name)},
                 **(

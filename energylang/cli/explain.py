@@ -12,7 +12,16 @@ import click
 from energylang.cli.failures import fail, print_json, say
 from energylang.cli.flow_layers import flow_layers, flow_lines
 from energylang.cli.joint_moves import in_words, joint_moves
-from energylang.cli.options import bind_model, check_model, data_option, json_option, of_option, read_data, set_option
+from energylang.cli.options import (
+    bind_model,
+    check_model,
+    data_option,
+    json_option,
+    of_option,
+    params_option,
+    read_data,
+    set_option,
+)
 
 if TYPE_CHECKING:
     from energylang.api import Energy, Model
@@ -27,10 +36,17 @@ WIDTH = 100
 @of_option
 @data_option
 @set_option
+@params_option
 @click.option("--program", is_flag=True, help="The lowered program: the energy as JAX sees it.")
 @json_option
 def explain_command(
-    subject: str, of: str | None, data: tuple[str, ...], settings: tuple[str, ...], program: bool, as_json: bool
+    subject: str,
+    of: str | None,
+    data: tuple[str, ...],
+    settings: tuple[str, ...],
+    params: str | None,
+    program: bool,
+    as_json: bool,
 ) -> None:
     """What the compiler found in MODEL: spaces, terms, colours, normalisation, the method that would run, its cost.
 
@@ -46,7 +62,7 @@ def explain_command(
     from energylang.cli.start import start_jax
 
     start_jax(None, False)
-    model = bind_model(checked, values)
+    model = bind_model(checked, values, params=params)
     name, task = model.choose("sample", of)
     given = task is not None and bool(task.bindings)
     node = model.node(name)

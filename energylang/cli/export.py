@@ -13,6 +13,7 @@ from energylang.cli.options import (
     data_option,
     json_option,
     of_option,
+    params_option,
     read_bindings,
     read_data,
     set_option,
@@ -24,6 +25,7 @@ from energylang.cli.options import (
 @of_option
 @data_option
 @set_option
+@params_option
 @click.option(
     "--on", multiple=True, metavar="NAME=VALUE", help="Fix the conditions: all of them, as values or data files."
 )
@@ -36,8 +38,8 @@ from energylang.cli.options import (
 @click.option("--loader", metavar="FILE", help="Write the loader, a Python file, for those who have no EnergyLang.")
 @json_option
 def export_command(
-    model: str | None, of: str | None, data: tuple[str, ...], settings: tuple[str, ...], on: tuple[str, ...],
-    out: str | None, platforms: str, x64: bool, loader: str | None, as_json: bool,
+    model: str | None, of: str | None, data: tuple[str, ...], settings: tuple[str, ...], params: str | None,
+    on: tuple[str, ...], out: str | None, platforms: str, x64: bool, loader: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Write an energy of MODEL as one file that needs JAX and no EnergyLang.
 
@@ -51,7 +53,7 @@ def export_command(
     if loader is not None:
         written["loader"] = str(_write_loader(Path(loader)))
     if model is not None:
-        written["out"] = str(_write(model, of, data, settings, on, out, platforms, x64, quiet=as_json))
+        written["out"] = str(_write(model, of, data, settings, params, on, out, platforms, x64, quiet=as_json))
     if as_json:
         print_json({"exit_code": 0, **written})
         return
@@ -69,8 +71,8 @@ def _write_loader(path: Path) -> Path:
 
 
 def _write(
-    path: str, of: str | None, data: tuple[str, ...], settings: tuple[str, ...], on: tuple[str, ...], out: str | None,
-    platforms: str, x64: bool, quiet: bool,
+    path: str, of: str | None, data: tuple[str, ...], settings: tuple[str, ...], params: str | None,
+    on: tuple[str, ...], out: str | None, platforms: str, x64: bool, quiet: bool,
 ) -> Path:  # fmt: skip
     checked = check_model(path, settings)
     values = read_data(checked, data)
@@ -81,7 +83,7 @@ def _write(
     start_jax(None, x64)
     if not quiet:
         say("exporting")
-    model = bind_model(checked, values)
+    model = bind_model(checked, values, params=params)
     name, _ = model.choose("sample", of)
     bindings = read_bindings(checked, model.node(name), on)
     names = [part.strip() for part in platforms.split(",") if part.strip()]

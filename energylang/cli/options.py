@@ -64,11 +64,11 @@ def read_bindings(found: Checked, node: Energy, on: Sequence[str]) -> dict[str, 
     return values
 
 
-def bind_model(found: Checked, values: dict[str, Any], seed: int = 0) -> Model:
+def bind_model(found: Checked, values: dict[str, Any], seed: int = 0, params: str | None = None) -> Model:
     """The model with its data; imports JAX. Raises DiagnosticError with everything that is wrong with the data."""
     from energylang.api import assemble
 
-    return assemble(found.module, found.program, found.path.parent, values, found.diagnostics, seed)
+    return assemble(found.module, found.program, found.path.parent, values, found.diagnostics, seed, params=params)
 
 
 def overrides_of(settings: Sequence[str]) -> dict[str, Const]:
@@ -156,6 +156,9 @@ data_option = click.option(
     "--data", multiple=True, metavar="FILE",
     help="Data: a JSON, NPZ, CSV or netCDF file of several names, or one name as `y=y.npy` or `y=3.5`.",
 )  # fmt: skip
+params_option = click.option(
+    "--params", metavar="FILE", help="Learned params, from a file that `train` wrote, in the place of their starts."
+)
 of_option = click.option("--of", metavar="NAME", help="The energy, where the model has several.")
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else.")
 

@@ -61,11 +61,17 @@ def run_text(run: Run, seconds: Mapping[str, float]) -> str:
         ("method", words.method(run)),
         ("device", f"{run.facts['device']}, {run.facts['precision']}"),
         words.amount(run),
+        *_params(run.options),
         ("time", _times(run.programs, seconds, run.sampling_time, "searching" if run.optimised else "drawing")),
         *words.estimates(run),
     ]
     lines = [*_table(rows), *table_text(run.summary()), *_warnings(run.warnings), "", f"written to {run.path}"]
     return "\n".join(lines)
+
+
+def _params(options: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Where learned params come from."""
+    return [("params", options["params"])] if "params" in options else []
 
 
 def table_text(summary: Summary, rows: int = ROWS) -> list[str]:
@@ -134,6 +140,7 @@ def training_text(training: Training, values: Mapping[str, Any], seconds: Mappin
         ("method", training.method + reason),
         ("device", f"{facts['device']}, {facts['precision']}"),
         ("steps", f"{training.steps:,}{early}, of {batch}, by {options['optimizer']}"),
+        *_params(options),
         ("time", _times(training.programs, seconds, facts["sampling_time"], "training")),
         ("loss", f"{loss[0]:.5g} at first, {training.loss:.5g} at last"),
         *_held_out(training),

@@ -20,6 +20,7 @@ from energylang.cli.options import (
     data_option,
     json_option,
     of_option,
+    params_option,
     read_bindings,
     read_data,
     set_option,
@@ -51,6 +52,7 @@ class Command:
     quiet: bool
     distributed: str | None = None
     threads: int = 0
+    params: str | None = None
     report: str | None = None
     """An HTML file; empty for one beside the run."""
 
@@ -82,6 +84,7 @@ def _command(verb: Verb, description: str) -> click.Command:
         of_option,
         data_option,
         set_option,
+        params_option,
         click.option("--on", multiple=True, metavar="NAME=VALUE", help="A value, or a data file, for a condition."),
         click.option("--method", metavar="METHOD", help="For example 'nuts(target_acceptance = 0.9)'; see `methods`."),
         catalog_options(RUN_OPTIONS[verb]),
@@ -177,7 +180,7 @@ def _run_here(
 
     console = Console(quiet=quiet or not speaks)
     console.phase("lowering")
-    model = bind_model(checked, values, int(options.get("seed", 0)))
+    model = bind_model(checked, values, int(options.get("seed", 0)), command.params)
     name, _ = model.choose(command.verb, command.of)
     bindings = read_bindings(checked, model.node(name), command.on)
     plan = model.plan(command.verb, name, command.method, bindings, options)

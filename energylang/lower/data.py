@@ -82,6 +82,9 @@ def _skeleton(missing: list[Data]) -> str:
 def read_value(value: Any, symbol: Symbol, diagnostics: Diagnostics) -> np.ndarray | None:
     """A value as float64, int64 or bool, by the kind of its declaration; None after a diagnostic."""
     wanted = symbol.space.info.kind
+    if isinstance(value, np.memmap) and value.dtype.str[1:] in (REALS if wanted is Kind.REAL else INTEGERS):
+        # As they are: a copy at another precision would be one of all of them, in memory.
+        return value
     try:
         array = np.asarray(value)
     except ValueError:
@@ -235,6 +238,9 @@ def _check_space(
     symbol: Symbol, array: np.ndarray, dims: Mapping[str, int], values: Mapping[str, np.ndarray], diagnostics: Diagnostics
 ) -> None:  # fmt: skip
     space = symbol.space
+    if isinstance(array, np.memmap) and not space.bounds:
+        diagnostics.found += outside_rows(symbol, array, dims)
+        return
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         where = _first(~np.isfinite(array))
         diagnostics.add(
@@ -358,6 +364,9 @@ def outside_space(space: Space, array: np.ndarray, dims: Mapping[str, int], boun
             return (array < 0) | (array >= k), f"between 0 and {k - 1}"
     return None, ""
 
+
+REALS, INTEGERS = ("f4", "f8"), ("i1", "i2", "i4", "i8", "u1", "u2")
+"""Types of numbers that mapped files may have."""
 
 BLOCK = 1 << 20
 """Entries that are looked at at a time, of arrays that may be larger than memory."""

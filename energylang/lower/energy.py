@@ -288,5 +288,5 @@ def as_array(value: Any) -> Array:
     value = np.asarray(value)
     if value.dtype.kind == "i" and value.size and max(-int(value.min()), int(value.max())) >= 2**31:
         value = value.astype(np.float64)
-    kinds = {"f": jnp.result_type(float), "i": np.int32}
+    kinds = {"f": jnp.result_type(float), "i": np.int32, "u": np.int32}
     return jax.device_put(value.astype(kinds.get(value.dtype.kind, value.dtype)))

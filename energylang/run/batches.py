@@ -25,7 +25,7 @@ from energylang.threefry import folded, permutation
 RESIDENT_BYTES = 1 << 28
 """Bytes of rows up to which all lie on the device; of more the host sends the minibatches of some steps at a time."""
 STACK_BYTES = 16 << 20
-"""Bytes of what is sent at a time: minibatches, or the numbers of their rows."""
+"""Bytes of the minibatches that are learned from in one call."""
 HELD_BLOCK = 4096
 """Rows at most of which the loss of what is held out is computed at once."""
 
@@ -88,7 +88,8 @@ def _held(rows: int, validation: float) -> int:
 class Batches:
     """Minibatches of the rows to train on, of `batch` rows each; all rows at once where it is None.
 
-    A program has `whole`, once, and for some steps what `some` gives; in it `taken` gives the rows of a step.
+    A program has `whole`, once, and for some steps what `some` gives; `stacked` makes minibatches of both, and `taken` the
+    one of a step.
     """
 
     def __init__(
@@ -99,8 +100,7 @@ class Batches:
         row_bytes = sum(_dtype(values).itemsize * values[:1].size for values in data.values())
         fits = row_bytes * trained.size <= RESIDENT_BYTES if resident is None else resident
         self.resident = fits or self.batch is None
-        sent = 4 if self.resident else row_bytes
-        wanted = max(1, STACK_BYTES // max(1, sent * (self.batch or 1)))
+        wanted = max(1, STACK_BYTES // max(1, row_bytes * (self.batch or 1)))
         self.steps = min(BUFFER_STEPS, 1 << (wanted.bit_length() - 1))
         """Steps whose rows are sent at a time: fixed by the data and the batch alone."""
         self._orders: dict[int, np.ndarray] = {}
@@ -129,13 +129,24 @@ class Batches:
             found[name] = stack
         return found
 
-    def taken(self, whole: Batch, some: Any, at: Array | int) -> Batch:
-        """The rows of the step of number `at` among those of `some`; inside a program."""
-        if self.batch is None:
-            return whole
-        if self.resident:
-            return {name: values[some[at]] for name, values in whole.items()}
-        return {name: values[at] for name, values in some.items()}
+    def stacked(self, whole: Batch, some: Any, count: Array | int) -> Batch:
+        """The minibatches of `count` steps, leading dim `self.steps`; inside a program.
+
+        Found before the steps are made, which are then one program, to the bit, whoever sends the rows.
+        """
+        if self.batch is None or not self.resident:
+            return whole if self.batch is None else some
+        shape, chosen = (self.steps, self.batch), jnp.asarray(some)
+        blank = {name: jnp.zeros((*shape, *values.shape[1:]), values.dtype) for name, values in whole.items()}
+
+        def fill(at: Array | int, stack: Batch) -> dict[str, Array]:
+            return {name: stack[name].at[at].set(values[chosen[at]]) for name, values in whole.items()}
+
+        return jax.lax.fori_loop(0, count, fill, blank)
+
+    def taken(self, stack: Batch, at: Array | int) -> Batch:
+        """The rows of the step of number `at` among those of `stacked`; inside a program."""
+        return stack if self.batch is None else {name: values[at] for name, values in stack.items()}
 
     def _places(self, start: int, count: int) -> np.ndarray:
         """Numbers among the rows to train on, of these places in the sequence of all epochs."""

@@ -66,16 +66,18 @@ class Trainer:
     # --- the programs ---------------------------------------------------------------------------------------------
 
     def _begin(self, given: Any, whole: Batch, some: Any, root: Array) -> Carry:
-        return self.learning.start(self._model(given), self.batches.taken(whole, some, 0), root)
+        return self.learning.start(
+            self._model(given), self.batches.taken(self.batches.stacked(whole, some, 1), 0), root
+        )
 
     def _chunk(
         self, given: Any, whole: Batch, some: Any, root: Array, start: Array, count: Array, carry: Carry
     ) -> tuple[Carry, Array, dict[str, Array]]:
         """`count` steps from the absolute step `start`, or as many as there is hope for; their number; the trace."""
-        model = self._model(given)
+        model, stack = self._model(given), self.batches.stacked(whole, some, count)
 
         def step(at: Array, carry: Carry) -> tuple[Carry, dict[str, Array]]:
-            batch = self.batches.taken(whole, some, at)
+            batch = self.batches.taken(stack, at)
             return self.learning.step(model, batch, root, start + at.astype(start.dtype), carry)
 
         shape = jax.eval_shape(step, count, carry)[1]

@@ -42,8 +42,8 @@ def test_an_epoch_has_every_row_once() -> None:
     assert np.array_equal(rows.some(5, 2)[:2], some[5:7]), "no step depends on those that are asked for with it"
     sent = Batches(data, np.arange(10)[1:], 4, ROOT, resident=False)
     for at in range(9):
-        here = rows.taken(rows.whole(), some, at)["x"]
-        assert np.array_equal(here, sent.taken({}, sent.some(0, 9), at)["x"])
+        here = rows.taken(rows.stacked(rows.whole(), some, 9), at)["x"]
+        assert np.array_equal(here, sent.taken(sent.stacked({}, sent.some(0, 9), 9), at)["x"])
         assert np.array_equal(here, 2 * (order.reshape(9, 4)[at] + 1))
 
 

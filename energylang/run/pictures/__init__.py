@@ -89,7 +89,11 @@ def loss_picture(data: Data, title: str) -> Picture:
     require_matplotlib()
     from energylang.run.pictures.intervals import loss
 
-    traces = {name: data.read("training", name) for name in data.names("training") if name.startswith("loss")}
+    traces = {
+        name: data.read("training", name)
+        for name in data.names("training")
+        if name.startswith(("loss", "validation_loss"))
+    }
     return loss(title, traces)
 
 
