@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
-from energylang.run import programs
+from energylang.run import executables, programs
 from energylang.run.result import Run
 
 MODEL = """\
@@ -105,3 +106,12 @@ def test_a_folder_that_others_may_write_to_is_not_trusted(shell: Shell) -> None:
         assert {path: path.stat().st_mtime_ns for path in shell.cache.iterdir()} == before
     finally:
         shell.cache.chmod(0o700)
+
+
+def test_an_argument_that_nothing_is_computed_of_has_its_shape_kept() -> None:
+    """The text of a program lacks it, and the executable refuses it in another shape: they are two executables."""
+
+    def key(size: int) -> tuple[str, bool]:
+        return executables._key(jax.jit(lambda x, unused: 2 * x).lower(np.float32(1), np.zeros(size, np.float32)))
+
+    assert key(3) == key(3) != key(4)
