@@ -140,7 +140,7 @@ def assemble(
     saved = None if params is None else SavedParams.of(params)
     if saved is not None and saved.other_text(program.source.text):
         text = f"the params in {saved.where} were learned with another text of the model"
-        diagnostics.add("N0866", text, fix="look whether what differs matters: shapes and names are right")
+        diagnostics.add("N0715", text, fix="look whether what differs matters: shapes and names are right")
     return Model(module, program, bound, seed, tuple(diagnostics.found), saved)
 
 

@@ -625,7 +625,7 @@ _register(
 
 _register(
     {
-        "N0866": (
+        "N0715": (
             "params of another text",
             "`--params` takes what was learned with another text of the model. Names and shapes of the params fit; whether the energy means the same is for you to know. A changed task or comment does not matter.",
         ),

@@ -35,7 +35,7 @@ Table = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Split:
-    """Numbers of rows, in ascending order. held: of blocks of one size, and nothing where nothing is held out."""
+    """Numbers of rows, in ascending order. held: of parts of one size, and nothing where nothing is held out."""
 
     trained: np.ndarray
     held: tuple[np.ndarray, ...] = ()
@@ -54,10 +54,10 @@ def split(rows: int, batch: int | None, validation: float | None, root: np.ndarr
     trained = np.arange(rows)
     if validation is not None:
         count = _held(rows, validation)
-        blocks = ceil(count / HELD_BLOCK)
-        count -= count % blocks
+        parts = ceil(count / HELD_BLOCK)
+        count -= count % parts
         order = permutation(folded(root, keys.SPLIT), rows)
-        held = tuple(np.sort(order[:count]).reshape(blocks, -1))
+        held = tuple(np.sort(order[:count]).reshape(parts, -1))
         trained = np.sort(order[count:])
     if batch is not None and batch > trained.size:
         beside = f", and {rows - trained.size:,} are held out" if held else ""

@@ -43,7 +43,7 @@ class Learned:
 
 
 class Trainer:
-    """One training run: its programs and the loop over chunks. held: blocks of rows; looks: None without any."""
+    """One training run: its programs and the loop over chunks. held: parts of rows; looks: None without any."""
 
     def __init__(
         self,
@@ -122,16 +122,16 @@ class Trainer:
             self._given, whole, first, self.root, np.uint32(0), np.int32(0), blank
         )
         lowered = [advance] if found is not None else [begin, advance]
-        blocks = [self.batches.held(numbers) for numbers in self.held]
-        if blocks:
+        parts = [self.batches.held(numbers) for numbers in self.held]
+        if parts:
             state = blank.good
-            arguments = self._given, blank.average or state.params, state.memory, self.root, np.uint32(0), blocks[0]
+            arguments = self._given, blank.average or state.params, state.memory, self.root, np.uint32(0), parts[0]
             lowered.append(jax.jit(self._look).lower(*arguments))
         made = compile_all(lowered)
         self.programs = sum(one.fresh for one in made)
-        program, look = made[len(lowered) - 1 - bool(blocks)].call, made[-1]
+        program, look = made[len(lowered) - 1 - bool(parts)].call, made[-1]
         if self.batches.resident:
-            blocks = [jax.device_put(block) for block in blocks]
+            parts = [jax.device_put(block) for block in parts]
         carry, step, seconds = found or (made[0].call(self._given, whole, first, self.root), 0, 0.0)
         if self.looks is not None and found is None:
             self.looks.begin(to_host(carry.now.params))
@@ -155,7 +155,7 @@ class Trainer:
             if self.looks is not None:
                 rows[HELD_LOSS] = np.full(done, np.nan, np.float32)
                 if not diverged and self.looks.due(step, steps):
-                    loss = self._held_loss(look, carry, blocks)
+                    loss = self._held_loss(look, carry, parts)
                     self.looks.see(step, loss, carry.average or carry.now.params)
                     rows[HELD_LOSS][-1] = said["validation"] = loss
             seconds += time.perf_counter() - began
@@ -190,11 +190,11 @@ class Trainer:
                 break
         return carry, {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}, taken
 
-    def _held_loss(self, look: Executable, carry: Carry, blocks: list[Any]) -> float:
+    def _held_loss(self, look: Executable, carry: Carry, parts: list[Any]) -> float:
         params = carry.average or carry.now.params
         found = [
             look.call(self._given, params, carry.now.memory, self.root, np.uint32(number), block)
-            for number, block in enumerate(blocks)
+            for number, block in enumerate(parts)
         ]
         return float(np.mean([float(value) for value in found]))
 

@@ -40,7 +40,7 @@ def test_learned_params_serve_every_task(cli: Cli) -> None:
         found = el.load("m.energy", params=given)["m"].unconstrained_params
         assert {k: float(v) for k, v in found.items()} == {k: float(v) for k, v in training.params.items()}
     Path("other.energy").write_text(MODEL.replace("steps = 20", "steps = 5"))
-    assert "N0866" in cli("sample", "other.energy", "--params", "one.nc", "--draws", "5", "--quiet").err
+    assert "N0715" in cli("sample", "other.energy", "--params", "one.nc", "--draws", "5", "--quiet").err
     Path("wider.energy").write_text(
         MODEL.replace("mu: real = 0", "mu: real[2] = 0").replace("normal(mu,", "normal(mu[0],")
     )

@@ -13,7 +13,7 @@ from energylang.source import Source
 
 ELSEWHERE = {
     "files": ("E0120", "E0121", "E0122", "E0708"),
-    "values given from outside": ("E0606", "E0608", "E0609", "E0706", "E0710", "N0701", "N0702", "N0866"),
+    "values given from outside": ("E0606", "E0608", "E0609", "E0706", "E0710", "N0701", "N0702", "N0715"),
     "check --verify": ("E0423", "L0120"),
     "files of modules": ("E0231", "E0232", "E0233"),
     "graphs": (*(f"E071{n}" for n in range(1, 9)), *(f"N071{n}" for n in range(1, 5))),
